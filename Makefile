@@ -1,0 +1,62 @@
+# Two commands do everything: `make run` starts the platform, `make test` tests it. Nothing outside this folder is written.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+PACKAGES := autoscaler router controller events kube cloudbase
+# Caches stay inside the clone; `?=` lets a build machine share its own.
+export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
+export npm_config_cache ?= $(CURDIR)/.cache/npm
+export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run venv test test-fast check lint types imports docs format lock clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## Start the platform here, with the sample function `hello`
+	@$(BIN)/cloudbase dev --sample
+
+venv: ## Make .venv afresh with every extra and tool, from locked versions (PYTHON=… names the interpreter)
+	@rm -rf $(VENV)
+	@$(MAKE) --no-print-directory $(STAMP)
+
+$(STAMP): requirements/lock.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another: make venv PYTHON=python3.13")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(BIN)/pip install --quiet -r requirements/uv.txt
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r requirements/lock.txt
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+test: $(STAMP) ## Run the whole local suite (no root, no cluster, under 5 minutes on 2 cores)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not cluster"
+
+test-fast: $(STAMP) ## Run the unit tests only
+	@$(BIN)/pytest -q tests/unit
+
+check: lint types imports docs ## Lint, types, import directions, docs
+
+lint: $(STAMP)
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+
+types: $(STAMP)
+	@$(BIN)/mypy --no-error-summary
+
+imports: $(STAMP)
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+docs: $(STAMP)
+	@$(BIN)/python -m tests.docs
+
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+lock: $(STAMP) ## Solve requirements/lock.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group tools --no-annotate --no-header pyproject.toml -o requirements/lock.txt
+
+clean: ## Delete what the targets above made
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

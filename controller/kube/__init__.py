@@ -1,0 +1,1 @@
+"""The controller's adapters for Kubernetes: custom resources, Kaniko builds, Deployments and Services."""

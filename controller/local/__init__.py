@@ -1,0 +1,1 @@
+"""The controller's adapters for one machine: SQLite, builds in folders, functions as child processes."""

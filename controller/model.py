@@ -1,0 +1,87 @@
+"""The controller's nouns: Function, Build, Revision, Condition. Frozen data, decoded and checked elsewhere; no clock and no socket in here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FunctionType = Literal["HTTP", "EVENT"]
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How many replicas a function may have, and what decides between the bounds."""
+
+    min: int = 0  # replicas kept even when idle
+    max: int = 10  # replicas never exceeded
+    initial: int = 1  # replicas a new revision must have had ready before it is routed
+    metric: Literal["concurrency", "rps"] = "concurrency"
+    target: float = 0.0  # in flight (concurrency) or requests/s (rps) per replica; 0 = the metric's default
+    idle_grace: float = 30.0  # seconds without a request before the last replica goes
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Limits of one replica, in Kubernetes' notation."""
+
+    memory: str = "256Mi"
+    cpu: str = "1"
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A source of events for a function of type EVENT."""
+
+    broker: str
+    subject: str
+
+
+class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What the user asks for: one document in SQLite, one `spec` in a Kubernetes custom resource."""
+
+    type: FunctionType = "HTTP"
+    runtime: str  # "node" | "python"
+    source: str = ""  # "sha256:<hex>" of the canonical tar; the store of sources has the bytes
+    entry: str = ""  # file that holds the handler; "" = the runtime's own rule
+    env: dict[str, str] = {}
+    scaling: Scaling = Scaling()
+    resources: Resources = Resources()
+    timeout: float = 60.0  # seconds, request head received -> response head
+    idle_timeout: float = 300.0  # seconds between bytes after that
+    max_duration: float = 0.0  # seconds for the whole exchange; 0 = off
+    drain_timeout: float = 600.0  # seconds that streams keep a retiring revision
+    concurrency: int = 0  # hard limit of requests in flight in one replica; 0 = none
+    triggers: tuple[Trigger, ...] = ()
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One fact about a function, in the shape of Kubernetes' metav1.Condition."""
+
+    type: str  # "Built", "Deployed", "Routed", "Ready"
+    status: ConditionStatus
+    reason: str = ""  # CamelCase, for programs
+    message: str = ""  # a sentence, for people
+    last_transition_time: str = ""  # RFC 3339
+
+
+class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What the controller observed."""
+
+    observed_generation: int = 0
+    revision: str = ""  # the routed revision, "<name>-<generation:05d>"
+    replicas: int = 0  # ready now
+    wanted: int = 0  # asked for by the autoscaler
+    url: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function as stored: identity, the user's spec, the controller's status."""
+
+    name: str  # a DNS label (RFC 1123)
+    project: str = "default"
+    generation: int = 1  # counts changes of the spec
+    created_at: str = ""  # RFC 3339
+    updated_at: str = ""
+    deleting: bool = False
+    spec: FunctionSpec
+    status: FunctionStatus = FunctionStatus()

@@ -1,0 +1,1 @@
+"""DELIVER: brokers -> CloudEvents -> functions, through the router's front door."""

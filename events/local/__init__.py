@@ -1,0 +1,1 @@
+"""The adapters of events for one machine: an in-process broker."""

@@ -1,0 +1,1 @@
+"""The router's adapters for Kubernetes: routes from Services and EndpointSlices."""

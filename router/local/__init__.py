@@ -1,0 +1,1 @@
+"""The router's adapters for one machine without a cluster."""
