@@ -1,0 +1,94 @@
+"""What the controller needs of others, in its own words. Adapters live in controller/local and controller/kube."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.model import Function, FunctionSpec, FunctionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What became of a build: an artifact to run, or a reason in words."""
+
+    artifact: str = ""  # digest (local: of the build folder; cluster: of the image); "" = failed
+    reason: str = ""  # CamelCase when failed: "DependencyFailed", "SyntaxError", "Timeout", …
+    message: str = ""  # which step failed and why, in words
+    log: tuple[str, ...] = ()  # the last lines
+    seconds: float = 0.0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One running copy of a revision, as the deployer sees it."""
+
+    name: str
+    revision: str
+    address: str = ""  # as router.model.Endpoint.address; "" until it has one
+    ready: bool = False
+    restarts: int = 0
+    message: str = ""  # why it is not ready: "exited with status 1: SyntaxError: …"
+    crash_loop: bool = False
+    stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a replica wrote."""
+
+    time: str  # RFC 3339
+    replica: str
+    stream: str  # "stdout" | "stderr"
+    line: str
+
+
+class FunctionStore(Protocol):
+    """Keeps Function documents; the only state that has to survive."""
+
+    def get(self, project: str, name: str) -> Function | None: ...
+    def list(self, project: str | None = None) -> list[Function]: ...
+    def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
+        """Create or update; the generation grows only when the spec changes. Raises Conflict while it is being deleted."""
+
+    def set_status(self, project: str, name: str, status: FunctionStatus) -> None: ...
+    def mark_deleting(self, project: str, name: str) -> bool: ...
+    def remove(self, project: str, name: str) -> None: ...
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        """Call back with (project, name) after every change."""
+
+
+class SourceStore(Protocol):
+    """Keeps source trees by the digest of their canonical tar."""
+
+    def put(self, files: dict[str, bytes]) -> str:
+        """Store a tree (path -> content); returns "sha256:<hex>". Raises BadSource."""
+
+    def put_archive(self, archive: bytes) -> str:
+        """Store a tar.gz after checking every member. Raises BadSource: broken, traversal, link out, too large."""
+
+    def has(self, digest: str) -> bool: ...
+
+
+class Builder(Protocol):
+    """Source -> artifact. The same source and runtime are never built twice."""
+
+    async def build(self, function: Function, progress: Callable[[str], None]) -> BuildResult: ...
+
+
+class Deployer(Protocol):
+    """Runs replicas of revisions."""
+
+    async def ensure(self, function: Function, revision: str, artifact: str, replicas: int) -> None:
+        """Make that many replicas of the revision run. Returns at once; `observe` tells how far it is."""
+
+    async def retire(self, function: Function, revision: str) -> None:
+        """Stop every replica of the revision: SIGTERM, grace, SIGKILL."""
+
+    def observe(self, project: str, name: str) -> list[Replica]: ...
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        """Call back with (project, name) whenever a replica's state changed."""
+
+    def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]: ...
