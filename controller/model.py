@@ -1,4 +1,7 @@
-"""The controller's nouns: Function, Build, Revision, Condition. Frozen data, decoded and checked elsewhere; no clock and no socket in here."""
+"""The controller's nouns: Function, its spec and status, Condition.
+
+Frozen data, decoded and checked elsewhere; no clock and no socket in here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The router's nouns: RouteKey, Endpoint, Backend, Settings, Route. Frozen data that any source of routes makes; no clock and no socket in here."""
+"""The router's nouns: RouteKey, Endpoint, Backend, Settings, Route.
+
+Frozen data that any source of routes makes; no clock and no socket in here.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,7 @@ class Backend:
 class Settings:
     """What a route's owner may set of the data plane. 0 switches a limit off unless its line says otherwise."""
 
-    timeout: float = (
-        60.0  # seconds: whole request head received -> response head; waiting, connecting, retrying included
-    )
+    timeout: float = 60.0  # seconds: whole request head received -> response head; waiting, connecting, retrying included
     idle_timeout: float = 300.0  # seconds between bytes after that
     max_duration: float = 0.0  # seconds for the whole exchange
     drain_timeout: float = 600.0  # seconds that streams and tunnels may keep a retiring revision
