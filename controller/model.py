@@ -66,6 +66,17 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     last_transition_time: str = ""  # RFC 3339
 
 
+class Revision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One artifact with the settings its processes run with. Immutable, save for the moment it was proven."""
+
+    name: str  # "<function>-<generation:05d>"
+    generation: int  # of the function when it was made
+    artifact: str
+    spec: FunctionSpec
+    created_at: str = ""  # RFC 3339
+    proven_at: str = ""  # when `scaling.initial` of its replicas had been ready; "" = not yet
+
+
 class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the controller observed."""
 

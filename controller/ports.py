@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.model import Function, FunctionSpec, FunctionStatus
+from controller.model import Function, FunctionSpec, FunctionStatus, Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class BuildResult:
     log: tuple[str, ...] = ()  # the last lines
     seconds: float = 0.0
     cached: bool = False
+    may_pass: bool = False  # failed for a cause that may pass (registry away, timeout): it is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,14 @@ class FunctionStore(Protocol):
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) after every change."""
 
+    def revisions(self, project: str, name: str) -> list[Revision]:
+        """The revisions kept of a function, oldest first; gone with `remove`."""
+
+    def put_revision(self, project: str, name: str, revision: Revision) -> None:
+        """Keep a revision, or replace the one of its name."""
+
+    def drop_revision(self, project: str, name: str, revision: str) -> None: ...
+
 
 class SourceStore(Protocol):
     """Keeps source trees by the digest of their canonical tar."""
@@ -70,19 +79,31 @@ class SourceStore(Protocol):
         """Store a tar.gz after checking every member. Raises BadSource: broken, traversal, link out, too large."""
 
     def has(self, digest: str) -> bool: ...
+    def prune(self, keep: Collection[str]) -> int:
+        """Delete the trees that are not in `keep`, save those too young to be referenced yet; returns how many."""
 
 
 class Builder(Protocol):
     """Source -> artifact. The same source and runtime are never built twice."""
 
-    async def build(self, function: Function, progress: Callable[[str], None]) -> BuildResult: ...
+    async def build(self, function: Function, progress: Callable[[str], None]) -> BuildResult:
+        """Build `function.spec`. Cancelled when a newer spec makes it pointless: then nothing half-made is left."""
+
+    async def prune(self, keep: Collection[str]) -> int:
+        """Delete the artifacts that are not in `keep`, save those being made; returns how many."""
 
 
 class Deployer(Protocol):
     """Runs replicas of revisions."""
 
-    async def ensure(self, function: Function, revision: str, artifact: str, replicas: int) -> None:
-        """Make that many replicas of the revision run. Returns at once; `observe` tells how far it is."""
+    async def ensure(
+        self, function: Function, revision: str, artifact: str, replicas: int, leaving: Collection[str] = ()
+    ) -> None:
+        """Make that many replicas of the revision run. Returns at once; `observe` tells how far it is.
+
+        `function.spec` is the revision's own. `leaving` names the replicas that go when there are too many: they are
+        out of the route and idle.
+        """
 
     async def retire(self, function: Function, revision: str) -> None:
         """Stop every replica of the revision: SIGTERM, grace, SIGKILL."""
