@@ -1,1 +1,1 @@
-"""INSIDE: what runs in a function's container. A contract, a small server and a Dockerfile for each language."""
+"""What runs inside a function's process: one small server for each language, and the catalog that says how to start it."""
