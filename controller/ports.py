@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class FunctionStore(Protocol):
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) after every change."""
 
-    def revisions(self, project: str, name: str) -> list[Revision]:
+    def revisions(self, project: str, name: str) -> Sequence[Revision]:
         """The revisions kept of a function, oldest first; gone with `remove`."""
 
     def put_revision(self, project: str, name: str, revision: Revision) -> None:
@@ -75,7 +75,7 @@ class SourceStore(Protocol):
     def put(self, files: dict[str, bytes]) -> str:
         """Store a tree (path -> content); returns "sha256:<hex>". Raises BadSource."""
 
-    def put_archive(self, archive: bytes) -> str:
+    def put_archive(self, data: bytes) -> str:
         """Store a tar.gz after checking every member. Raises BadSource: broken, traversal, link out, too large."""
 
     def has(self, digest: str) -> bool: ...
