@@ -1,0 +1,332 @@
+"""Admission to one revision: go, wait in order, or be refused with an honest Retry-After. No clock and no socket in here.
+
+The warm path is one comparison and three stores: while `busy < slots` nobody waits, so `arrive` need not look at the queue.
+Times are seconds of one monotonic clock. A gate belongs to one thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Generic, NamedTuple, TypeVar
+
+W = TypeVar("W")  # a waiter: any object that is hashed by identity
+
+UNLIMITED: Final = (1 << 30) - 1  # slots of a revision that is ready and has no hard limit; one digit of a CPython int
+REMEMBERED: Final = 5  # cold starts whose median is expected of the next one: one slow image pull does not count
+EVIDENCE: Final = 4  # departures from a full gate, at least, before anyone is refused because of their pace
+WAKING_FORGOTTEN: Final = 600.0  # seconds after which a wake that brought nothing is not counted as under way any more
+
+
+class Admission(Enum):
+    """The two good answers of `Gate.arrive`."""
+
+    GO = "go"
+    WAIT = "wait"
+
+
+GO: Final = Admission.GO
+WAIT: Final = Admission.WAIT
+
+
+class Reason(Enum):
+    """Why a request may not even wait. The value is a metric label; `words` are for the client."""
+
+    FULL = "queue_full"
+    BYTES = "queue_bytes"
+    DEADLINE = "deadline"
+
+    @property
+    def words(self) -> str:
+        """The reason as the client is told it."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    Reason.FULL: "as many requests as may wait for this function already do",
+    Reason.BYTES: "the requests that wait for this function hold as many bytes as they may",
+    Reason.DEADLINE: "this function is not expected to be ready before the request's deadline",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The bad answer of `Gate.arrive`. One for DEADLINE still has to wake the route, or it would never be known to be faster."""
+
+    reason: Reason
+    retry_after: float  # seconds until a request is expected to get through; at least 1
+
+
+class Ticket(NamedTuple, Generic[W]):
+    """One place in a queue, as `evict` hands it on and `admit` takes it."""
+
+    waiter: W
+    since: float
+    deadline: float
+    held: int  # bytes
+
+
+class Load(NamedTuple):
+    """What `sample` saw since the sample before."""
+
+    seconds: float  # length of the interval
+    concurrency: float  # in flight + waiting, averaged over the interval
+    requests: int  # arrivals, the refused ones included: they are demand, too
+    busy: int  # in flight at this instant
+    waiting: int  # waiting at this instant
+
+
+class Room:
+    """Where those who wait for one function do so: bounded by count and by bytes over all of its revisions. 0 is no bound."""
+
+    __slots__ = ("held", "most", "most_bytes", "waiting")
+
+    def __init__(self, most: int = 1000, most_bytes: int = 64 << 20) -> None:
+        self.most = most
+        self.most_bytes = most_bytes
+        self.waiting = 0
+        self.held = 0  # bytes
+
+    def refuses(self, size: int) -> Reason | None:
+        """Why one more waiter with this many bytes does not fit."""
+        if self.most and self.waiting >= self.most:
+            return Reason.FULL
+        if self.most_bytes and self.held + size > self.most_bytes:
+            return Reason.BYTES
+        return None
+
+
+class _Place:
+    """What the queue keeps of one waiter."""
+
+    __slots__ = ("deadline", "held", "since")
+
+    def __init__(self, since: float, deadline: float, held: int) -> None:
+        self.since = since
+        self.deadline = deadline
+        self.held = held
+
+
+class Gate(Generic[W]):
+    """Slots of one revision, those who have one, and those who wait for one, oldest first.
+
+    `slots` is 0 while nothing is ready and UNLIMITED when no hard limit is set. After every call nobody whose deadline is
+    ahead waits next to a free slot. Whoever got GO, or was returned by `leave`, `resize` or `admit`, owes one `leave`.
+    """
+
+    __slots__ = (
+        "_cold",
+        "_departed_at",
+        "_departures",
+        "_gap",
+        "_moment",
+        "_sampled_at",
+        "_sampled_count",
+        "_waking_since",
+        "arrived",
+        "busy",
+        "queue",
+        "room",
+        "slots",
+    )
+
+    def __init__(self, now: float, slots: int = 0, room: Room | None = None) -> None:
+        self.slots = slots
+        self.busy = 0
+        self.arrived = 0  # since the gate was made
+        self.queue: OrderedDict[W, _Place] = OrderedDict()
+        self.room = Room() if room is None else room
+        # The integral of busy + waiting needs no look at the clock's last reading: an arrival at t adds (T - t) to it until T,
+        # a departure takes (T - t) away, so the sum of departures minus arrivals plus present * T is the integral up to T.
+        self._moment = 0.0
+        self._sampled_at = now
+        self._sampled_count = 0
+        self._departures = 0  # from a full gate, up to one turnover of the slots
+        self._departed_at = now
+        self._gap = 0.0  # seconds between two departures from a full gate: the mean over about one turnover of the slots
+        self._waking_since: float | None = None
+        self._cold: list[float] = []  # the last cold starts, seconds
+
+    @property
+    def waiting(self) -> int:
+        """Waiters in the queue."""
+        return len(self.queue)
+
+    @property
+    def present(self) -> int:
+        """In flight + waiting."""
+        return self.busy + len(self.queue)
+
+    def arrive(self, waiter: W, now: float, deadline: float, held: int = 0) -> Admission | Refusal:
+        """GO: the request has a slot. WAIT: it is in the queue, with `held` bytes. Refusal: it is neither."""
+        self.arrived += 1
+        busy = self.busy
+        if busy < self.slots:
+            self.busy = busy + 1
+            self._moment -= now
+            return GO
+        return self._hold(waiter, now, deadline, held)
+
+    def leave(self, now: float) -> W | None:
+        """A request is over: its slot goes to the waiter that is returned, if any."""
+        self._moment += now
+        if self.queue:
+            self._note_departure(now)
+            if self.busy <= self.slots:
+                waiter = self._next(now)
+                if waiter is not None:
+                    return waiter
+        self.busy -= 1
+        return None
+
+    def resize(self, slots: int, now: float) -> list[W]:
+        """Set the number of slots; returns the waiters that have one now, in order. Above fewer slots, requests just finish."""
+        if slots and not self.slots:
+            self._woke(now)
+        self.slots = slots
+        return self._fill(now)
+
+    def abandon(self, waiter: W, now: float) -> bool:
+        """The waiter gives up (its client is gone). False if it did not wait here."""
+        if waiter not in self.queue:
+            return False
+        self._take(waiter)
+        self._moment += now
+        return True
+
+    def expire(self, now: float) -> list[W]:
+        """Take out and return the waiters whose deadline is not ahead any more, in order."""
+        late = [waiter for waiter, place in self.queue.items() if place.deadline <= now]
+        for waiter in late:
+            self._take(waiter)
+            self._moment += now
+        return late
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do."""
+        return min((place.deadline for place in self.queue.values()), default=None)
+
+    def evict(self, now: float) -> list[Ticket[W]]:
+        """Empty the queue: the tickets go, in order and with their old deadlines, to the `admit` of another gate."""
+        tickets = [Ticket(waiter, place.since, place.deadline, place.held) for waiter, place in self.queue.items()]
+        for ticket in tickets:
+            self._take(ticket.waiter)
+            self._moment += now
+        self._waking_since = None
+        return tickets
+
+    def admit(self, tickets: list[Ticket[W]], now: float) -> list[W]:
+        """Take over the waiters of another gate, oldest first among the own; returns those that have a slot now.
+
+        They were admitted once, so no bound refuses them."""
+        if not tickets:
+            return []
+        merged = [(place.since, waiter, place) for waiter, place in self.queue.items()]
+        for ticket in tickets:
+            place = _Place(ticket.since, ticket.deadline, ticket.held)
+            merged.append((ticket.since, ticket.waiter, place))
+            self.room.waiting += 1
+            self.room.held += ticket.held
+            self._moment -= now
+        merged.sort(key=lambda entry: entry[0])
+        self.queue = OrderedDict((waiter, place) for _, waiter, place in merged)
+        if not self.slots:
+            self._begin_waking(now)
+        return self._fill(now)
+
+    def grow(self, waiter: W, size: int) -> bool:
+        """The waiter wants to hold `size` bytes more. False: it may not, so its client is not read for now."""
+        place = self.queue.get(waiter)
+        room = self.room
+        if place is None or (room.most_bytes and room.held + size > room.most_bytes):
+            return False
+        place.held += size
+        room.held += size
+        return True
+
+    def expected_wait(self, now: float) -> float:
+        """Seconds that one more waiter is expected to wait; 0 when nothing is known.
+
+        Nothing ready: the median of the last cold starts, less what has gone by of this one. All slots taken: Little's law,
+        the queue's length times the mean time between two departures, once as many as there are slots were seen.
+        """
+        if not self.slots:
+            if not self._cold:
+                return 0.0
+            gone = 0.0 if self._waking_since is None else now - self._waking_since
+            return max(0.0, sorted(self._cold)[len(self._cold) // 2] - gone)
+        enough = self._departures >= max(EVIDENCE, self.slots)
+        return (len(self.queue) + 1) * self._gap if enough else 0.0
+
+    def cold_start(self, seconds: float) -> None:
+        """Remember how long a cold start took. `resize` does so by itself; this is for one that another process saw."""
+        self._cold = [*self._cold[1 - REMEMBERED :], seconds]
+
+    def sample(self, now: float) -> Load:
+        """The load since the last call, as a time average; call it about once a second."""
+        busy, waiting = self.busy, len(self.queue)
+        seconds = now - self._sampled_at
+        area = self._moment + (busy + waiting) * now
+        load = Load(seconds, max(0.0, area / seconds) if seconds > 0 else 0.0, self.arrived - self._sampled_count, busy, waiting)
+        if seconds > 0:
+            self._sampled_at = now
+            self._sampled_count = self.arrived
+            self._moment = -(busy + waiting) * now  # begun anew each time, so that rounding errors never add up
+        return load
+
+    def _hold(self, waiter: W, now: float, deadline: float, held: int) -> Admission | Refusal:
+        if not self.slots:
+            self._begin_waking(now)
+        wait = self.expected_wait(now)
+        reason = self.room.refuses(held)
+        if reason is None and now + wait > deadline:
+            reason = Reason.DEADLINE
+        if reason is not None:
+            return Refusal(reason, max(1.0, wait))
+        if not self.queue:
+            self._departed_at = now  # while nobody waited, departures said nothing of how fast they could be
+        self.queue[waiter] = _Place(now, deadline, held)
+        self.room.waiting += 1
+        self.room.held += held
+        self._moment -= now
+        return WAIT
+
+    def _next(self, now: float) -> W | None:
+        """The oldest waiter whose deadline is ahead; those who are late stay for `expire`, which tells them."""
+        for waiter, place in self.queue.items():
+            if place.deadline > now:
+                self._take(waiter)
+                return waiter
+        return None
+
+    def _fill(self, now: float) -> list[W]:
+        going: list[W] = []
+        while self.busy < self.slots and self.queue:
+            waiter = self._next(now)
+            if waiter is None:
+                break
+            self.busy += 1
+            going.append(waiter)
+        return going
+
+    def _take(self, waiter: W) -> None:
+        place = self.queue.pop(waiter)
+        self.room.waiting -= 1
+        self.room.held -= place.held
+
+    def _begin_waking(self, now: float) -> None:
+        if self._waking_since is None or now - self._waking_since > WAKING_FORGOTTEN:
+            self._waking_since = now
+
+    def _woke(self, now: float) -> None:
+        self._departed_at = now
+        if self._waking_since is not None and self.queue:
+            self.cold_start(now - self._waking_since)
+        self._waking_since = None
+
+    def _note_departure(self, now: float) -> None:
+        turnover = max(EVIDENCE, self.slots)
+        self._departures = min(self._departures + 1, turnover)
+        self._gap += (now - self._departed_at - self._gap) / self._departures
+        self._departed_at = now
