@@ -1,0 +1,182 @@
+"""Which endpoint of a revision takes a request, and which revision of a route. No clock and no socket in here.
+
+Least in flight of two random choices (Mitzenmacher 2001), a hard limit for each endpoint, suspects avoided for a moment but
+never all of them, another endpoint first on a second try, draining endpoints only when nothing else is left. Randomness is an
+argument: a function that returns a float in [0, 1), as `random.random` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, Final, Protocol, TypeVar
+
+from router.gate import UNLIMITED
+from router.model import Endpoint
+
+Random = Callable[[], float]
+
+SUSPECT_FOR: Final = 2.0  # seconds that an endpoint is avoided after it refused or broke a connection
+RETRY_SHARE: Final = 0.2  # second sends allowed for each first one
+RETRY_FLOOR: Final = 10.0  # second sends a second that are allowed to a route with little traffic
+RETRY_MOST: Final = 100.0  # second sends that can be saved up
+_MASK: Final = (1 << 64) - 1
+
+
+class Upstream:
+    """What a worker knows of one endpoint. The wire keeps its idle connections in `idle`, newest last."""
+
+    __slots__ = ("address", "draining", "gone", "idle", "in_flight", "limit", "seed", "suspect_until")
+
+    def __init__(self, address: str, limit: int = UNLIMITED) -> None:
+        self.address = address  # as router.model.Endpoint.address
+        self.in_flight = 0
+        self.limit = limit  # requests in flight at most, from this worker
+        self.idle: list[Any] = []
+        self.suspect_until = 0.0
+        self.draining = False
+        self.gone = False  # not in the route any more: what is in flight may finish, `idle` takes nothing
+        self.seed = digest(address.encode())
+
+
+class Upstreams:
+    """The endpoints of one revision, and the choice among them.
+
+    `ready` are those that new requests go to: the ones that do not drain or, when there is none, the ones that do.
+    """
+
+    __slots__ = ("_suspect_until", "all", "ready")
+
+    def __init__(self) -> None:
+        self.all: dict[str, Upstream] = {}
+        self.ready: list[Upstream] = []
+        self._suspect_until = 0.0  # until then at least one of them is a suspect
+
+    def replace(self, endpoints: Iterable[Endpoint], limit: int) -> list[Upstream]:
+        """Take over what is there now; `limit` is for newcomers. Returns those that left, marked as gone."""
+        wanted = {endpoint.address: endpoint for endpoint in endpoints}
+        left = [upstream for address, upstream in self.all.items() if address not in wanted]
+        for upstream in left:
+            upstream.gone = True
+        self.all = {address: self.all.get(address) or Upstream(address, limit) for address in wanted}
+        for address, endpoint in wanted.items():
+            self.all[address].draining = endpoint.draining
+        fresh = [upstream for upstream in self.all.values() if not upstream.draining]
+        self.ready = fresh or list(self.all.values())
+        return left
+
+    def pick(self, random: Random, now: float, avoid: Sequence[Upstream] = ()) -> Upstream | None:
+        """The endpoint for one request, or None when every one has reached its limit (or there is none).
+
+        `avoid` are those that were tried before: one of them is taken only when nothing else is left.
+        """
+        ready = self.ready
+        if now >= self._suspect_until and not avoid:
+            count = len(ready)
+            if count == 1:
+                one = ready[0]
+            elif count:
+                one = ready[int(random() * count)]
+                other = ready[int(random() * count)]
+                if other.in_flight < one.in_flight:
+                    one = other
+            else:
+                return None
+            if one.in_flight < one.limit:
+                return one
+        return self._search(random, now, avoid)
+
+    def pick_sticky(self, value: bytes, now: float, avoid: Sequence[Upstream] = ()) -> Upstream | None:
+        """The endpoint that this value belongs to, by rendezvous hashing (Thaler and Ravishankar 1998), or None as `pick`.
+
+        When an endpoint comes or goes, only the values that move to it or away from it change their place; a suspect's or a
+        full endpoint's values go to their second choice meanwhile.
+        """
+        key = digest(value)
+        candidates = self._candidates(now, avoid)
+        return max(candidates, key=lambda upstream: mix(upstream.seed ^ key)) if candidates else None
+
+    def suspect(self, upstream: Upstream, now: float, seconds: float = SUSPECT_FOR) -> None:
+        """The endpoint refused or broke a connection: avoid it for a moment."""
+        upstream.suspect_until = now + seconds
+        self._suspect_until = max(self._suspect_until, upstream.suspect_until)
+
+    def trust(self, upstream: Upstream) -> None:
+        """The endpoint answered: it is no suspect any more."""
+        upstream.suspect_until = 0.0
+
+    def _search(self, random: Random, now: float, avoid: Sequence[Upstream]) -> Upstream | None:
+        candidates = self._candidates(now, avoid)
+        if len(candidates) < 2:
+            return candidates[0] if candidates else None
+        one, other = (candidates[int(random() * len(candidates))] for _ in range(2))
+        return other if other.in_flight < one.in_flight else one
+
+    def _candidates(self, now: float, avoid: Sequence[Upstream]) -> list[Upstream]:
+        """Those below their limit, narrowed to untried ones and to ones above suspicion as far as any are left."""
+        free = [upstream for upstream in self.ready if upstream.in_flight < upstream.limit]
+        untried = [upstream for upstream in free if upstream not in avoid] or free
+        return [upstream for upstream in untried if upstream.suspect_until <= now] or untried
+
+
+class Weighted(Protocol):
+    """Something with a share of the requests."""
+
+    @property
+    def weight(self) -> int: ...
+
+
+R = TypeVar("R", bound=Weighted)
+
+
+def choose(among: Sequence[R], share: float) -> R | None:
+    """One of the weighted, the one that `share` in [0, 1) falls on; None when no weight is above 0."""
+    total = sum(one.weight for one in among)
+    at = share * total
+    for one in among:
+        at -= one.weight
+        if at < 0:
+            return one
+    return None
+
+
+def share_of(value: bytes) -> float:
+    """A sticky value as a number in [0, 1): it keeps a client on its revision, as `pick_sticky` does on its endpoint."""
+    return (mix(digest(value)) >> 11) / (1 << 53)
+
+
+class RetryBudget:
+    """How many second sends a route may make: a share of the first ones, and a floor for routes with little traffic.
+
+    A token bucket that is filled only when it is asked, from the number of arrivals, so that a first send costs nothing
+    (Finagle's RetryBudget has the rule). It stops a failing function from being hit twice as hard as it was.
+    """
+
+    __slots__ = ("_arrived", "_at", "_tokens")
+
+    def __init__(self, now: float) -> None:
+        self._tokens = RETRY_FLOOR
+        self._arrived = 0
+        self._at = now
+
+    def spend(self, arrived: int, now: float) -> bool:
+        """May one more second send be made? `arrived` is the number of first sends so far."""
+        earned = RETRY_SHARE * (arrived - self._arrived) + RETRY_FLOOR * (now - self._at)
+        self._tokens = min(RETRY_MOST, self._tokens + earned)
+        self._arrived, self._at = arrived, now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def digest(value: bytes) -> int:
+    """64 bits of a value, the same in every process (Python's own hash is not)."""
+    return int.from_bytes(blake2b(value, digest_size=8).digest(), "big")
+
+
+def mix(word: int) -> int:
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of the input reaches every bit of the output."""
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _MASK
+    return word ^ (word >> 31)
