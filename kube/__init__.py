@@ -1,1 +1,1 @@
-"""THE CLUSTER: our Kubernetes client side. Requests, list+watch cache, informer, lease. No word of functions in it."""
+"""Our Kubernetes client side: requests, list and watch, informer, lease, events. It knows nothing of functions."""
