@@ -1,0 +1,173 @@
+"""Builds functions on this machine: source -> `builds/<digest>/`, never twice for the same source, runtime and entry."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from controller.local import artifacts, orphans, toolchain
+from controller.local.artifacts import Artifacts, Note, SourceMissing
+from controller.local.entry import entry_file
+from controller.local.failures import BuildFailed, explain
+from controller.local.lines import LineSplitter
+from controller.local.processes import describe, spawn
+from controller.local.steps import Step, steps_for, warnings_for
+from controller.local.toolchain import RuntimeUnavailable, Toolchain
+from controller.model import Function
+from controller.ports import BuildResult
+
+VERSION = "1"  # of what is made of a source: raise it, and everything is built anew
+LOG_LINES = 100  # kept of each build
+MAY_PASS = frozenset({"RegistryUnavailable", "Timeout", "DiskFull"})  # failures that another try may not meet
+_REASONS: dict[type[Exception], str] = {RuntimeUnavailable: "RuntimeUnavailable", SourceMissing: "SourceMissing"}
+
+Progress = Callable[[str], None]
+
+
+class LocalBuilder:
+    """The port `controller.ports.Builder` over a data folder."""
+
+    def __init__(self, data: Path, *, env: Mapping[str, str], timeout: float = 600.0, at_once: int = 2) -> None:
+        """`env` is what build commands start from (registry settings, proxies); `timeout` in seconds, for the whole build."""
+        self._artifacts = Artifacts(data.resolve())
+        self._caches = data.resolve() / "cache"
+        self._env = dict(env)
+        self._timeout = timeout
+        self._marker = orphans.marker(data)
+        self._places = asyncio.Semaphore(at_once)
+        self._running: dict[str, _Build] = {}
+        self._artifacts.sweep()
+
+    async def build(self, function: Function, progress: Progress) -> BuildResult:
+        """Build the function's source, join the build of it that is under way, or find it done. A failed build is a result."""
+        began = time.monotonic()
+        spec = function.spec
+        try:
+            tools = await asyncio.to_thread(toolchain.find, spec.runtime)
+        except RuntimeUnavailable as error:
+            return BuildResult(reason="RuntimeUnavailable", message=str(error))
+        digest = artifacts.digest(VERSION, spec.source, tools.runtime, tools.version, spec.entry)
+        if digest not in self._running and (note := self._artifacts.note(digest)):
+            progress("built before, nothing to do")
+            return BuildResult(artifact=digest, log=note.log, seconds=time.monotonic() - began, cached=True)
+        return await self._join(digest, spec.source, spec.entry, tools, progress)
+
+    async def prune(self, keep: Collection[str]) -> int:
+        """Delete the artifacts that are not in `keep`; returns how many. Those being made are not artifacts yet."""
+        return len(await asyncio.to_thread(self._artifacts.keep, set(keep) | set(self._running)))
+
+    async def _join(self, digest: str, source: str, entry: str, tools: Toolchain, progress: Progress) -> BuildResult:
+        build = self._running.get(digest)
+        if build is None:
+            build = self._running[digest] = _Build(digest, source, entry, tools)
+            build.task = asyncio.create_task(self._run(build), name=f"build {digest}")
+            build.task.add_done_callback(lambda _: self._forget(build))
+        assert build.task is not None
+        for line in build.log:
+            progress(line)
+        build.listeners.append(progress)
+        try:
+            return await asyncio.shield(build.task)
+        finally:
+            build.listeners.remove(progress)
+            if not build.listeners and not build.task.done():  # nobody wants it any more
+                self._forget(build)
+                build.task.cancel()
+                await asyncio.wait([build.task])  # until nothing half-made is left
+
+    def _forget(self, build: _Build) -> None:
+        if self._running.get(build.digest) is build:
+            del self._running[build.digest]
+
+    async def _run(self, build: _Build) -> BuildResult:
+        began = time.monotonic()
+        folder: Path | None = None
+        try:
+            async with self._places, asyncio.timeout(self._timeout):
+                folder = await asyncio.to_thread(self._artifacts.unpack, build.source)
+                await self._steps(build, folder)
+                await asyncio.to_thread(self._publish, build, folder, time.monotonic() - began)
+                folder = None
+        except (BuildFailed, RuntimeUnavailable, SourceMissing, TimeoutError, OSError) as error:
+            return _failed(error, build, time.monotonic() - began, self._timeout)
+        finally:
+            if folder is not None:
+                await asyncio.shield(asyncio.to_thread(self._artifacts.discard, folder))
+        return BuildResult(artifact=build.digest, log=tuple(build.log), seconds=time.monotonic() - began)
+
+    def _publish(self, build: _Build, folder: Path, seconds: float) -> None:
+        note = Note(
+            source=build.source,
+            runtime=build.tools.runtime,
+            toolchain=build.tools.version,
+            entry=build.found,
+            seconds=seconds,
+            log=tuple(build.log),
+        )
+        self._artifacts.publish(folder, build.digest, note)
+
+    async def _steps(self, build: _Build, folder: Path) -> None:
+        app = folder / "app"
+        build.found = entry_file(app, build.tools.runtime, build.entry)
+        for warning in warnings_for(app, build.tools.runtime):
+            build.say(warning)
+        for step in steps_for(app, build.found, build.tools, self._caches):
+            build.step = step.name
+            await self._step(build, step, app)
+
+    def _environment(self, tools: Toolchain, step: Step) -> dict[str, str]:
+        """What install scripts call is what runs the function: its program comes first on the PATH."""
+        path = [str(Path(tools.program[0]).parent), self._env.get("PATH", os.defpath)]
+        return {**self._env, **self._marker, **step.env, "PATH": os.pathsep.join(path)}
+
+    async def _step(self, build: _Build, step: Step, app: Path) -> None:
+        build.say(f"{step.name} …")
+        written: deque[str] = deque(maxlen=LOG_LINES)
+        splitter = LineSplitter()
+
+        def hear(stream: str, content: bytes) -> None:
+            for line in splitter.feed(stream, content) if content else splitter.end(stream):
+                written.append(line)
+                if not step.optional:
+                    build.say(line)
+
+        child = await spawn(step.arguments, output=hear, cwd=app, env=self._environment(build.tools, step))
+        try:
+            code = await child.wait()
+        finally:
+            await asyncio.shield(child.close())
+        if code and not step.optional:
+            raise explain(step.name, describe(code), list(written))
+
+
+class _Build:
+    """One build under way, and who listens to it."""
+
+    def __init__(self, digest: str, source: str, entry: str, tools: Toolchain) -> None:
+        self.digest, self.source, self.entry, self.tools = digest, source, entry, tools
+        self.found = ""  # the entry, once the source is unpacked
+        self.step = "unpack"
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.listeners: list[Progress] = []
+        self.task: asyncio.Task[BuildResult] | None = None
+
+    def say(self, line: str) -> None:
+        self.log.append(line)
+        for listener in list(self.listeners):
+            listener(line)
+
+
+def _failed(error: Exception, build: _Build, seconds: float, limit: float) -> BuildResult:
+    """A failure as the port tells it."""
+    message = str(error)
+    if isinstance(error, BuildFailed):
+        reason = error.reason
+    elif isinstance(error, TimeoutError):
+        reason, message = "Timeout", f"{build.step} was not done within {limit:g} s and was ended"
+    else:
+        reason = _REASONS.get(type(error), "BuildFailed")
+    return BuildResult(reason=reason, message=message, log=tuple(build.log), seconds=seconds, may_pass=reason in MAY_PASS)

@@ -1,0 +1,203 @@
+"""Runs replicas of functions as child processes of the platform: the port `controller.ports.Deployer` on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from controller import quantity
+from controller.local import launch, memory, orphans
+from controller.local.artifacts import Artifacts
+from controller.local.journal import Journal
+from controller.local.logfile import LogFolder
+from controller.local.orphans import Ledger
+from controller.local.replica import Supervised, Surroundings
+from controller.model import Function
+from controller.ports import LogLine, Replica
+
+MEMORY_EVERY = 0.5  # seconds between looks at the replicas' memory
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' for generated names: no words come out by chance
+
+Key = tuple[str, str]  # project, name
+Changed = Callable[[str, str], None]
+
+
+class LocalDeployer:
+    """All replicas of all functions of one data folder. `start` before anything else, `close` at the end."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        env: Mapping[str, str],
+        launcher: launch.Launcher = launch.launch,
+        start_timeout: float = 60.0,
+        grace: float = 30.0,
+    ) -> None:
+        """`env` is the platform's environment, of which functions get the harmless part; the times are in seconds."""
+        self._data = data.resolve()
+        self._env = {**env, **orphans.marker(data)}
+        self._launcher = launcher
+        self._start_timeout, self._grace = start_timeout, grace
+        self._artifacts = Artifacts(self._data)
+        self._functions: dict[Key, _Replicas] = {}
+        self._watchers: list[Changed] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def start(self) -> list[int]:
+        """End what an earlier platform of this folder left behind; returns its pids. Only for who holds the folder's lock."""
+        self._data.mkdir(parents=True, exist_ok=True)
+        ended = await asyncio.to_thread(orphans.sweep, self._data)
+        self._lifeline, self._our_end = os.pipe()  # nobody writes: its end of file is our death
+        self._shared = Surroundings(Ledger(self._data / "pids"), self._lifeline, self._start_timeout, self._grace)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._watch_memory = asyncio.create_task(self._end_gluttons(), name="memory")
+        return ended
+
+    async def ensure(
+        self, function: Function, revision: str, artifact: str, replicas: int, leaving: Collection[str] = ()
+    ) -> None:
+        """See the port. Those that go are the `leaving`, then ones that are not ready, then the youngest."""
+        known = self._replicas(function.project, function.name)
+        staying = known.staying(revision)
+        for _ in range(0 if self._closing else replicas - len(staying)):
+            self._add(function, revision, artifact, known)
+        for replica in _leavers(staying, len(staying) - replicas, leaving):
+            replica.stop()
+
+    async def retire(self, function: Function, revision: str) -> None:
+        """See the port. Returns at once; `observe` shows them as stopping, and then no more."""
+        for replica in self._replicas(function.project, function.name).staying(revision):
+            replica.stop()
+
+    async def forget(self, project: str, name: str) -> None:
+        """Drop the logs of a function that is gone, when its last process has ended; those who follow it come to the end."""
+        known = self._functions.get((project, name))
+        if known is None:
+            known = self._replicas(project, name)
+        for replica in known.all:
+            replica.stop()
+        await known.empty.wait()
+        self._functions.pop((project, name), None)
+        await known.journal.close(delete=True)
+
+    def observe(self, project: str, name: str) -> list[Replica]:
+        known = self._functions.get((project, name))
+        return [replica.seen for replica in known.all] if known else []
+
+    def watch(self, changed: Changed) -> None:
+        self._watchers.append(changed)
+
+    def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        return self._replicas(project, name).journal.read(tail, follow)
+
+    async def close(self) -> None:
+        """End every process (SIGTERM, grace, SIGKILL), and write what they said to the end."""
+        self._closing = True
+        for known in self._functions.values():
+            for replica in known.all:
+                replica.stop()
+        self._watch_memory.cancel()
+        await asyncio.wait([self._watch_memory, *self._tasks])
+        for known in self._functions.values():
+            await known.journal.close()
+        self._disk.shutdown()
+        os.close(self._our_end)
+        os.close(self._lifeline)
+
+    def _replicas(self, project: str, name: str) -> _Replicas:
+        if (project, name) not in self._functions:
+            known = _Replicas()
+            folder = LogFolder(self._data / "logs" / _folder(project, name))
+            known.journal = Journal(folder, self._disk, known.pause_output)
+            self._functions[project, name] = known
+        return self._functions[project, name]
+
+    def _add(self, function: Function, revision: str, artifact: str, known: _Replicas) -> None:
+        short = "".join(random.choices(_LETTERS, k=5))
+        folder = _folder(function.project, function.name)
+        replica = Supervised(
+            f"{revision}-{short}",
+            revision,
+            launch=partial(self._launcher, function, revision, self._artifacts.app(artifact), self._env),
+            place=lambda start: launch.place(self._data / "run", folder, f"{short}{start or ''}"),
+            journal=known.journal,
+            shared=self._shared,
+            changed=lambda: self._tell(function.project, function.name),
+        )
+        replica.memory_limit = quantity.memory_bytes(function.spec.resources.memory)
+        known.add(replica)
+        task = replica.start()
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._gone(function, known, replica, task))
+        self._tell(function.project, function.name)
+
+    def _gone(self, function: Function, known: _Replicas, replica: Supervised, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        known.remove(replica)
+        self._tell(function.project, function.name)
+        task.result()  # a mistake of ours is for the loop's exception handler to show
+
+    def _tell(self, project: str, name: str) -> None:
+        for watcher in self._watchers:
+            watcher(project, name)
+
+    async def _end_gluttons(self) -> None:
+        """Kill replicas beyond their memory, as the kernel does it in a cgroup; they start again and may be a crash loop."""
+        while True:
+            await asyncio.sleep(MEMORY_EVERY)
+            running = {replica.pid: replica for known in self._functions.values() for replica in known.all if replica.pid}
+            if not running:
+                continue
+            for pid, used in (await asyncio.to_thread(memory.resident, list(running))).items():
+                replica = running[pid]
+                if replica.pid == pid and used > replica.memory_limit > 0:
+                    limit = replica.memory_limit >> 20
+                    replica.kill(
+                        f"used {used >> 20} MiB of memory, {limit} MiB are its limit: raise resources.memory or find the leak"
+                    )
+
+
+class _Replicas:
+    """The replicas of one function, oldest first, and its log."""
+
+    journal: Journal
+
+    def __init__(self) -> None:
+        self.all: list[Supervised] = []
+        self.empty = asyncio.Event()
+        self.empty.set()
+
+    def staying(self, revision: str) -> list[Supervised]:
+        return [replica for replica in self.all if replica.seen.revision == revision and not replica.seen.stopping]
+
+    def add(self, replica: Supervised) -> None:
+        self.all.append(replica)
+        self.empty.clear()
+
+    def remove(self, replica: Supervised) -> None:
+        self.all.remove(replica)
+        if not self.all:
+            self.empty.set()
+
+    def pause_output(self, pause: bool) -> None:
+        for replica in self.all:
+            replica.pause_output(pause)
+
+
+def _leavers(staying: Sequence[Supervised], count: int, leaving: Collection[str]) -> list[Supervised]:
+    """Which `count` replicas go; `staying` has the oldest first, and the oldest are the warmest."""
+    youngest_first = reversed(staying)
+    order = sorted(youngest_first, key=lambda replica: (replica.seen.name not in leaving, replica.seen.ready))
+    return order[: max(count, 0)]
+
+
+def _folder(project: str, name: str) -> str:
+    """The name of a function in paths and in URLs: a name is a DNS label, so the dot is unambiguous."""
+    return name if project == "default" else f"{name}.{project}"
