@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Protocol, TypeVar
 
-from router.gate import UNLIMITED
 from router.model import Endpoint
 
 Random = Callable[[], float]
@@ -28,10 +27,10 @@ class Upstream:
 
     __slots__ = ("address", "draining", "gone", "idle", "in_flight", "limit", "seed", "suspect_until")
 
-    def __init__(self, address: str, limit: int = UNLIMITED) -> None:
+    def __init__(self, address: str, limit: int = 0) -> None:
         self.address = address  # as router.model.Endpoint.address
         self.in_flight = 0
-        self.limit = limit  # requests in flight at most, from this worker
+        self.limit = limit  # requests in flight at most, from this worker; 0 when none should come
         self.idle: list[Any] = []
         self.suspect_until = 0.0
         self.draining = False
@@ -52,18 +51,19 @@ class Upstreams:
         self.ready: list[Upstream] = []
         self._suspect_until = 0.0  # until then at least one of them is a suspect
 
-    def replace(self, endpoints: Iterable[Endpoint], limit: int) -> list[Upstream]:
-        """Take over what is there now; `limit` is for newcomers. Returns those that left, marked as gone."""
-        wanted = {endpoint.address: endpoint for endpoint in endpoints}
-        left = [upstream for address, upstream in self.all.items() if address not in wanted]
-        for upstream in left:
-            upstream.gone = True
-        self.all = {address: self.all.get(address) or Upstream(address, limit) for address in wanted}
-        for address, endpoint in wanted.items():
-            self.all[address].draining = endpoint.draining
-        fresh = [upstream for upstream in self.all.values() if not upstream.draining]
-        self.ready = fresh or list(self.all.values())
-        return left
+    def replace(self, endpoints: Iterable[Endpoint]) -> None:
+        """Take over what is there now. Newcomers have limit 0; those that left are marked as gone, and kept while in use."""
+        wanted = {endpoint.address: endpoint.draining for endpoint in endpoints}
+        for address, upstream in list(self.all.items()):
+            upstream.gone = address not in wanted
+            if upstream.gone and not upstream.in_flight:
+                del self.all[address]
+        for address, draining in wanted.items():
+            if address not in self.all:
+                self.all[address] = Upstream(address)
+            self.all[address].draining = draining
+        present = [upstream for upstream in self.all.values() if not upstream.gone]
+        self.ready = [upstream for upstream in present if not upstream.draining] or present
 
     def pick(self, random: Random, now: float, avoid: Sequence[Upstream] = ()) -> Upstream | None:
         """The endpoint for one request, or None when every one has reached its limit (or there is none).

@@ -126,6 +126,7 @@ class Gate(Generic[W]):
         "_waking_since",
         "arrived",
         "busy",
+        "exempt",
         "queue",
         "room",
         "slots",
@@ -133,7 +134,8 @@ class Gate(Generic[W]):
 
     def __init__(self, now: float, slots: int = 0, room: Room | None = None) -> None:
         self.slots = slots
-        self.busy = 0
+        self.busy = 0  # requests that have a slot
+        self.exempt = 0  # requests in flight without one: at an endpoint that left, or above a limit that was lowered
         self.arrived = 0  # since the gate was made
         self.queue: OrderedDict[W, _Place] = OrderedDict()
         self.room = Room() if room is None else room
@@ -156,7 +158,7 @@ class Gate(Generic[W]):
     @property
     def present(self) -> int:
         """In flight + waiting."""
-        return self.busy + len(self.queue)
+        return self.busy + self.exempt + len(self.queue)
 
     def arrive(self, waiter: W, now: float, deadline: float, held: int = 0) -> Admission | Refusal:
         """GO: the request has a slot. WAIT: it is in the queue, with `held` bytes. Refusal: it is neither."""
@@ -179,6 +181,16 @@ class Gate(Generic[W]):
                     return waiter
         self.busy -= 1
         return None
+
+    def leave_exempt(self, now: float) -> None:
+        """A request that had no slot any more is over."""
+        self._moment += now
+        self.exempt -= 1
+
+    def exempt_more(self, requests: int) -> None:
+        """So many requests in flight lose their slots without ending (less than 0: they have them again); then call `resize`."""
+        self.busy -= requests
+        self.exempt += requests
 
     def resize(self, slots: int, now: float) -> list[W]:
         """Set the number of slots; returns the waiters that have one now, in order. Above fewer slots, requests just finish."""
@@ -265,7 +277,7 @@ class Gate(Generic[W]):
 
     def sample(self, now: float) -> Load:
         """The load since the last call, as a time average; call it about once a second."""
-        busy, waiting = self.busy, len(self.queue)
+        busy, waiting = self.busy + self.exempt, len(self.queue)
         seconds = now - self._sampled_at
         area = self._moment + (busy + waiting) * now
         load = Load(seconds, max(0.0, area / seconds) if seconds > 0 else 0.0, self.arrived - self._sampled_count, busy, waiting)

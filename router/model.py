@@ -61,3 +61,4 @@ class Route:
     backends: tuple[Backend, ...] = ()
     settings: Settings = Settings()
     policy: Policy | None = None  # None: not scaled by us
+    hosts: tuple[str, ...] = ()  # Host values (lower case, no port) that mean this route whatever the path: "svc.ns.svc"

@@ -18,7 +18,9 @@ addresses = st.lists(st.integers(1, 250), min_size=1, max_size=12, unique=True)
 
 def fleet(*names: str, limit: int = UNLIMITED, draining: str = "") -> Upstreams:
     upstreams = Upstreams()
-    upstreams.replace([Endpoint(name, name in draining.split()) for name in names], limit)
+    upstreams.replace([Endpoint(name, name in draining.split()) for name in names])
+    for upstream in upstreams.ready:
+        upstream.limit = limit
     return upstreams
 
 
@@ -107,15 +109,27 @@ def test_draining_endpoints_are_taken_only_when_nothing_else_is_left() -> None:
     assert [upstream.address for upstream in fleet("a", "b", draining="a b").ready] == ["a", "b"]
 
 
-def test_replacing_keeps_what_is_known_and_marks_those_that_left() -> None:
+def test_replacing_keeps_what_is_known() -> None:
     upstreams = fleet("a", "b")
     a, b = upstreams.ready
     a.in_flight = 3
-    left = upstreams.replace([Endpoint("a"), Endpoint("c")], UNLIMITED)
-    assert left == [b]
+    upstreams.replace([Endpoint("a"), Endpoint("c")])
     assert b.gone
     assert upstreams.all["a"] is a
     assert [upstream.address for upstream in upstreams.ready] == ["a", "c"]
+
+
+def test_an_endpoint_that_left_is_kept_while_requests_are_in_flight_and_is_the_same_when_it_returns() -> None:
+    upstreams = fleet("a", "b")
+    a, b = upstreams.ready
+    a.in_flight = 1
+    upstreams.replace([])
+    assert upstreams.all == {"a": a}
+    assert (a.gone, b.gone, upstreams.ready) == (True, True, [])
+    upstreams.replace([Endpoint("a"), Endpoint("b")])
+    assert upstreams.ready[0] is a
+    assert upstreams.ready[1] is not b
+    assert not a.gone
 
 
 @given(addresses, st.data())
@@ -125,7 +139,7 @@ def test_a_sticky_value_moves_only_when_its_own_endpoint_goes(numbers: list[int]
     values = [str(n).encode() for n in range(40)]
     before = {value: upstreams.pick_sticky(value, 0.0) for value in values}
     gone = data.draw(st.sampled_from(names))
-    upstreams.replace([Endpoint(name) for name in names if name != gone], UNLIMITED)
+    upstreams.replace([Endpoint(name) for name in names if name != gone])
     for value, upstream in before.items():
         assert upstream is not None
         if upstream.address != gone:

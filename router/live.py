@@ -1,0 +1,200 @@
+"""A route that is called: its revisions with their gates and endpoints. No clock and no socket in here.
+
+A new description of the route is taken over in place, and what follows from it is returned: which waiters go, and where.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+from autoscaler.model import Sample
+from router.balance import Random, RetryBudget, Upstream, Upstreams, choose
+from router.gate import UNLIMITED, Gate, Room
+from router.meters import Row
+from router.model import Backend, Route
+
+W = TypeVar("W")
+
+GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, are spread evenly however many are taken (Weyl)
+
+
+class Revision(Generic[W]):
+    """One revision: the gate before it and the endpoints behind it, kept in step.
+
+    The gate's slots are the sum of the limits of the endpoints that take requests, so that whoever was let in finds a free one.
+    """
+
+    __slots__ = ("gate", "name", "upstreams", "weight")
+
+    def __init__(self, name: str, room: Room, now: float) -> None:
+        self.name = name
+        self.weight = 0
+        self.gate: Gate[W] = Gate(now, 0, room)
+        self.upstreams = Upstreams()
+
+    def update(self, backend: Backend, concurrency: int, now: float) -> list[W]:
+        """Take over weight, endpoints and the hard limit of each (0: none); returns the waiters that go now."""
+        self.weight = backend.weight
+        self.upstreams.replace(backend.endpoints)
+        return self.grant({upstream.address: concurrency or UNLIMITED for upstream in self.upstreams.ready}, now)
+
+    def grant(self, limits: dict[str, int], now: float) -> list[W]:
+        """Set the limit of each endpoint, 0 for those not named; returns the waiters that go now.
+
+        This is how a worker is told its part of a hard limit that several workers share.
+        """
+        for upstream in self.upstreams.all.values():
+            self._limit(upstream, limits.get(upstream.address, 0))
+        return self.gate.resize(min(UNLIMITED, sum(upstream.limit for upstream in self.upstreams.ready)), now)
+
+    def take(self, random: Random, now: float, sticky: bytes = b"", avoid: tuple[Upstream, ...] = ()) -> Upstream | None:
+        """An endpoint for a request that the gate let in; it is counted there until `leave` or `untake`.
+
+        None: the endpoints went since; `gate.leave` and `gate.admit` with the old ticket put the request back in the queue.
+        """
+        upstreams = self.upstreams
+        upstream = upstreams.pick_sticky(sticky, now, avoid) if sticky else upstreams.pick(random, now, avoid)
+        if upstream is not None:
+            upstream.in_flight += 1
+        return upstream
+
+    def untake(self, upstream: Upstream) -> None:
+        """The request goes to another endpoint: give this one's place back before the next `take`."""
+        over = upstream.in_flight > upstream.limit
+        upstream.in_flight -= 1
+        if over:
+            self.gate.exempt_more(-1)
+
+    def leave(self, upstream: Upstream, now: float) -> W | None:
+        """The request at this endpoint is over: its slot goes to the waiter that is returned, if any."""
+        in_flight = upstream.in_flight
+        upstream.in_flight = in_flight - 1
+        if in_flight > upstream.limit:
+            self.gate.leave_exempt(now)
+            return None
+        return self.gate.leave(now)
+
+    def _limit(self, upstream: Upstream, limit: int) -> None:
+        before = max(0, upstream.in_flight - upstream.limit)
+        upstream.limit = limit
+        self.gate.exempt_more(max(0, upstream.in_flight - limit) - before)
+
+
+class Going(NamedTuple, Generic[W]):
+    """A waiter that has a slot now, and the revision that gave it."""
+
+    waiter: W
+    revision: Revision[W]
+
+
+class Live(Generic[W]):
+    """One entry of the table. Until its first request it is little more than the Route: see `begin`."""
+
+    __slots__ = ("budget", "only", "open", "revisions", "room", "route", "row")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.only: Revision[W] | None = None  # the one revision that takes requests, when there is just one: nothing to choose
+        self.open: tuple[Revision[W], ...] = ()  # the revisions to choose from
+        self.revisions: dict[str, Revision[W]] | None = None  # None: never called
+        self.room: Room | None = None
+        self.budget: RetryBudget | None = None
+        self.row: Row | None = None  # the meters' row, put here by who opens it
+
+    def begin(self, now: float) -> dict[str, Revision[W]]:
+        """The first request came: make revisions, gates and endpoints."""
+        if self.revisions is None:
+            self.revisions = {}
+            self.room = Room()
+            self.budget = RetryBudget(now)
+            self.put(self.route, now)
+        return self.revisions
+
+    def choose(self, share: float) -> Revision[W] | None:
+        """The revision for a new request: by weight, among the ready ones as long as there are any. None: none has a weight."""
+        return self.only or choose(self.open, share)
+
+    def put(self, route: Route, now: float) -> list[Going[W]]:
+        """Take over a new description of the route; returns the waiters that go now, those of one revision in order."""
+        self.route = route
+        if self.revisions is None or self.room is None:
+            return []
+        self.room.most, self.room.most_bytes = route.settings.queue_limit, route.settings.queue_bytes
+        going: list[Going[W]] = []
+        backends = {backend.revision: backend for backend in route.backends}
+        for name in [*backends, *(name for name in self.revisions if name not in backends)]:
+            revision = self.revisions.get(name)
+            if revision is None:
+                revision = self.revisions[name] = Revision(name, self.room, now)
+            backend = backends.get(name) or Backend(name, (), 0)
+            going += [Going(waiter, revision) for waiter in revision.update(backend, route.settings.concurrency, now)]
+        return going + self.settle(now)
+
+    def grant(self, revision: str, limits: dict[str, int], now: float) -> list[Going[W]]:
+        """Set the limits of one revision's endpoints; returns the waiters that go now."""
+        known = (self.revisions or {}).get(revision)
+        if known is None:
+            return []
+        return [Going(waiter, known) for waiter in known.grant(limits, now)] + self.settle(now)
+
+    def settle(self, now: float) -> list[Going[W]]:
+        """Work out which revisions take requests; who waits before another one moves there, with place and deadline."""
+        revisions = self.revisions or {}
+        weighted = tuple(revision for revision in revisions.values() if revision.weight > 0)
+        self.open = tuple(revision for revision in weighted if revision.gate.slots) or weighted
+        self.only = self.open[0] if len(self.open) == 1 else None
+        going = self._move(now) if self.open else []
+        named = {backend.revision for backend in self.route.backends}
+        for name in [name for name, revision in revisions.items() if name not in named and not revision.gate.present]:
+            del revisions[name]
+        return going
+
+    def close(self, now: float) -> list[W]:
+        """The route is gone: returns all who wait, in order; what is in flight may finish."""
+        tickets = [ticket for revision in (self.revisions or {}).values() for ticket in revision.gate.evict(now)]
+        return [ticket.waiter for ticket in sorted(tickets, key=lambda ticket: ticket.since)]
+
+    def expire(self, now: float) -> list[W]:
+        """Take out and return the waiters whose deadline is not ahead any more."""
+        return [waiter for revision in (self.revisions or {}).values() for waiter in revision.gate.expire(now)]
+
+    def cold(self) -> bool:
+        """Someone waits before a revision of which nothing is ready: a wake is due."""
+        return any(revision.gate.queue and not revision.gate.slots for revision in (self.revisions or {}).values())
+
+    def present(self) -> int:
+        """In flight + waiting, over all revisions."""
+        return sum(revision.gate.present for revision in (self.revisions or {}).values())
+
+    def in_flight(self, revision: str, address: str = "") -> int:
+        """Requests now at a revision, or at one of its addresses."""
+        known = (self.revisions or {}).get(revision)
+        if known is None:
+            return 0
+        if not address:
+            return known.gate.busy + known.gate.exempt
+        upstream = known.upstreams.all.get(address)
+        return upstream.in_flight if upstream else 0
+
+    def sample(self, now: float) -> Sample:
+        """The load since the last call, over all revisions; call it about once a second."""
+        loads = [revision.gate.sample(now) for revision in (self.revisions or {}).values()]
+        return Sample(
+            at=now,
+            concurrency=sum(load.concurrency for load in loads),
+            requests=sum(load.requests for load in loads),
+            present=sum(load.busy + load.waiting for load in loads),
+        )
+
+    def _move(self, now: float) -> list[Going[W]]:
+        strangers = [
+            revision for revision in (self.revisions or {}).values() if revision.gate.queue and revision not in self.open
+        ]
+        tickets = sorted(
+            (ticket for revision in strangers for ticket in revision.gate.evict(now)), key=lambda ticket: ticket.since
+        )
+        going: list[Going[W]] = []
+        for target in self.open:
+            mine = [ticket for n, ticket in enumerate(tickets) if choose(self.open, n * GOLDEN % 1) is target]
+            going += [Going(waiter, target) for waiter in target.gate.admit(mine, now)]
+        return going
