@@ -55,9 +55,11 @@ def unknown_commands(text: str, commands: set[str]) -> Iterator[str]:
 
 def command_names() -> set[str]:
     """The commands of the command line."""
+    import click
+
     from cloudbase.cli import main
 
-    return set(main.commands)
+    return set(main.list_commands(click.Context(main)))
 
 
 def main() -> int:

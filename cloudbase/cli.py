@@ -1,0 +1,54 @@
+"""The `cloudbase` command: a group whose commands are imported when they are called, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import ClassVar
+
+import click
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one-line helps without importing them."""
+
+    # name -> (module in cloudbase.commands, one line for `--help`); a test holds the lines equal to the commands' own
+    commands_known: ClassVar[dict[str, tuple[str, str]]] = {
+        "dev": ("dev", "Run the whole platform here, in the foreground."),
+        "init": ("init", "Write a new function's folder."),
+        "deploy": ("deploy", "Build and run the function in a folder."),
+        "list": ("list", "Show the functions and their replicas."),
+        "describe": ("describe", "Show one function: its settings, state and address."),
+        "invoke": ("invoke", "Call a function through the router."),
+        "logs": ("logs", "Print what a function wrote."),
+        "delete": ("delete", "Delete a function."),
+        "version": ("version", "Print the version of this program."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands_known)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands_known:
+            return None
+        command = import_module(f"cloudbase.commands.{self.commands_known[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.commands_known.items()])
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
+@click.version_option(package_name="cloudbase-serverless", prog_name="cloudbase", message="%(prog)s %(version)s")
+def main() -> None:
+    """A serverless platform: write a handler, deploy the folder, call it at /fn/<name>.
+
+    Start with `cloudbase dev` in one terminal, and `cloudbase init --runtime node hello && cloudbase deploy hello` in another.
+    """
+
+
+if __name__ == "__main__":
+    main()

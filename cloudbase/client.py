@@ -1,0 +1,133 @@
+"""The management API from outside: one method per call, answers as decoded JSON, every failure a sentence with a next step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from cloudbase.errors import CommandError, Failed, Misused, NoPlatform, NotFound, Refused, TookTooLong
+from cloudbase.place import Place
+
+View = dict[str, Any]  # a FunctionView: the stored function and `replicas`, `ready`, `reason`, `url`
+SECONDS = 30.0  # for an answer; streams have no limit between lines
+
+
+class Client:
+    """A connection to one platform. Use it in a `with`; not to be shared between threads."""
+
+    def __init__(self, place: Place, transport: httpx2.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {place.token}"} if place.token else {}
+        self.place = place
+        self._http = httpx2.Client(
+            base_url=f"http://{place.admin}/api/v1/", headers=headers, timeout=SECONDS, transport=transport, trust_env=False
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def list(self) -> list[View]:
+        """Every function."""
+        items: list[View] = self._call("GET", "functions")[0]["items"]
+        return items
+
+    def get(self, name: str) -> View:
+        """One function. Raises NotFound."""
+        return self._call("GET", _path(name))[0]
+
+    def put(self, name: str, spec: dict[str, Any], archive: bytes) -> tuple[View, bool]:
+        """Create or update from a tar.gz; True when it is new. Raises Refused with every field that is wrong."""
+        headers = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec, default=str), safe="")}
+        view, status = self._call("PUT", _path(name), headers=headers, content=archive)
+        return view, status == 201
+
+    def delete(self, name: str) -> None:
+        """Ask for the function's end; `get` raises NotFound when it is there."""
+        self._call("DELETE", _path(name))
+
+    def events(self, name: str, within: float) -> Iterator[dict[str, str]]:
+        """Progress of the present deployment until it is Ready or Failed: {"time", "type", "reason", "message"}.
+
+        Raises TookTooLong after `within` seconds.
+        """
+        return self._stream(f"{_path(name)}/events", {}, time.monotonic() + within)
+
+    def logs(self, name: str, follow: bool, tail: int, replica: str = "") -> Iterator[dict[str, str]]:
+        """Lines that the function wrote, oldest first: {"time", "replica", "stream", "line"}."""
+        return self._stream(f"{_path(name)}/logs", {"follow": "1" if follow else "0", "tail": str(tail), "replica": replica})
+
+    def _call(self, method: str, path: str, **more: Any) -> tuple[dict[str, Any], int]:
+        """The answer's document, {} without one, and its status."""
+        with self._told():
+            answer = self._http.request(method, path, **more)
+            if not answer.is_success:
+                raise _refusal(answer)
+            document = json.loads(answer.content or b"{}")
+            if not isinstance(document, dict):
+                raise ValueError("not a JSON object")
+            return document, answer.status_code
+
+    def _stream(self, path: str, query: dict[str, str], deadline: float | None = None) -> Iterator[dict[str, str]]:
+        limits = httpx2.Timeout(SECONDS, read=max(0.1, deadline - time.monotonic()) if deadline else None)
+        params = {key: value for key, value in query.items() if value}
+        with self._told(), self._http.sse(path, params=params, timeout=limits) as source:
+            if not source.response.is_success:
+                source.response.read()
+                raise _refusal(source.response)
+            for event in source:
+                if deadline and time.monotonic() > deadline:
+                    raise TookTooLong("the time is over")
+                if event.data:
+                    yield json.loads(event.data)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx2.ConnectError as error:
+            raise NoPlatform(f"no platform at {self.place.admin}", self.place.start_hint) from error
+        except httpx2.ReadTimeout as error:
+            raise TookTooLong(f"the platform at {self.place.admin} did not answer in time", "look at its log") from error
+        except httpx2.TimeoutException as error:
+            raise Failed(f"the platform at {self.place.admin} did not answer in {SECONDS:.0f} s", "look at its log") from error
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            raise NoPlatform(
+                f"the platform at {self.place.admin} broke off: {error}", "look at its log, or start it again"
+            ) from error
+        except (ValueError, KeyError) as error:
+            hint = "another program may listen there; give the platform's with --admin HOST:PORT"
+            raise Failed(f"{self.place.admin} does not answer as a platform does: {error}", hint) from error
+
+
+def _path(name: str) -> str:
+    if not name or "/" in name or name in (".", ".."):
+        raise Misused(f"{name!r} is no name of a function", "`cloudbase list` shows the names")
+    return f"functions/{quote(name, safe='')}"
+
+
+def _refusal(answer: httpx2.Response) -> CommandError:
+    """The platform's problem+json (RFC 9457) as the error that the command ends with."""
+    try:
+        problem = json.loads(answer.content)
+    except ValueError:
+        problem = {}
+    problem = problem if isinstance(problem, dict) else {}
+    text = str(problem.get("detail") or problem.get("title") or f"the platform answered {answer.status_code}")
+    fields = [
+        f"\n  {each['field']}: {each['message']}" for each in problem.get("errors", []) if {"field", "message"} <= set(each)
+    ]
+    if answer.status_code == 401:
+        return Refused(text, "the token is in .cloudbase/token: run this in the platform's folder, or give --data DIR or --token")
+    if answer.status_code == 404:
+        return NotFound(text, "`cloudbase list` shows what there is")
+    if answer.status_code >= 500:
+        return Failed(text, "look at the platform's log")
+    return Refused(text + "".join(fields))

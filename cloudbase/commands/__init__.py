@@ -1,0 +1,1 @@
+"""The commands of `cloudbase`, one module each; cloudbase.cli imports them only when they are called."""

@@ -1,0 +1,56 @@
+"""`cloudbase delete`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from cloudbase import output as shown
+from cloudbase.commands.options import connect, connects, names
+from cloudbase.errors import Misused, NotFound, TookTooLong
+from cloudbase.place import Place
+
+if TYPE_CHECKING:
+    from cloudbase.client import Client
+
+LOOK_AGAIN = 0.1  # seconds between looks whether it is gone
+
+
+@click.command("delete")
+@names
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--wait/--no-wait", default=True, help="Wait until its last process is gone.  [default: wait]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, help="Seconds to wait.")
+@connects
+def command(place: Place, name: str, yes: bool, wait: bool, timeout: float) -> None:
+    """Delete a function.
+
+    Its address answers 404 at once; what is in flight is finished first.
+    """
+    with connect(place) as client:
+        client.get(name)
+        if not yes:
+            _ask(name)
+        client.delete(name)
+        if wait:
+            _until_gone(client, name, time.monotonic() + timeout)
+    shown.note(f"Deleted {name}" if wait else f"{name} is being deleted")
+
+
+def _ask(name: str) -> None:
+    if not sys.stdin.isatty():
+        raise Misused(f"{name} is not deleted without being asked for", f"say `cloudbase delete {name} --yes`")
+    click.confirm(f"Delete {name}, with its source and its logs?", abort=True, err=True)
+
+
+def _until_gone(client: Client, name: str, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        try:
+            client.get(name)
+        except NotFound:
+            return
+        time.sleep(LOOK_AGAIN)
+    raise TookTooLong(f"{name} is not gone yet", "what is in flight is finished first; `cloudbase list` shows when it is over")

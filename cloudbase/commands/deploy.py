@@ -1,0 +1,67 @@
+"""`cloudbase deploy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cloudbase import manifest
+from cloudbase import output as shown
+from cloudbase.commands.options import connect, connects, prints
+from cloudbase.pack import pack
+from cloudbase.place import Place
+
+
+@click.command("deploy")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path())
+@click.option("--name", metavar="NAME", help="The function's name.  [default: cloudbase.toml's, else the folder's]")
+@click.option("--runtime", metavar="NAME", help="node or python.  [default: cloudbase.toml's, else by the files]")
+@click.option("--env", "-e", metavar="NAME=VALUE", multiple=True, help="An environment variable; may be repeated.")
+@click.option("--min", "minimum", type=int, metavar="N", help="Replicas kept even when idle.")
+@click.option("--max", "maximum", type=int, metavar="N", help="Replicas never exceeded.")
+@click.option("--idle-grace", type=float, metavar="SECONDS", help="Silence before the last replica goes.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is ready.  [default: wait]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=300.0, show_default=True, help="Seconds to wait.")
+@prints
+@connects
+def command(
+    place: Place,
+    folder: Path,
+    name: str | None,
+    runtime: str | None,
+    env: tuple[str, ...],
+    minimum: int | None,
+    maximum: int | None,
+    idle_grace: float | None,
+    wait: bool,
+    timeout: float,
+    output: str,
+) -> None:
+    """Build and run the function in a folder.
+
+    The folder's cloudbase.toml holds the function's settings; flags replace single ones. What a .cloudbaseignore (without one,
+    a .gitignore) names stays here, and so do node_modules, .venv, .git and their like: the platform installs dependencies.
+    """
+    from cloudbase.deploying import follow  # imports httpx2, which `--help` does not need
+
+    scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
+    stated, spec = manifest.function(folder, name, runtime, env, scaling)
+    packed = pack(folder)
+    with connect(place) as client, shown.progress() as progress:
+        progress.step(f"Sending {packed.files} files, {packed.size / 1024:.1f} KiB, as {stated}", "progress")
+        view, created = client.put(stated, spec, packed.archive)
+        if wait:
+            view = follow(client, stated, lambda event: progress.step(*_step(event)), timeout)
+    if output == "json":
+        shown.as_json(view)
+        return
+    done = "ready" if wait else "taken; `cloudbase describe` shows how far it is"
+    shown.note(f"{'Created' if created else 'Updated'} {stated}: {done}", "ready" if wait else "")
+    click.echo(view.get("url", ""))
+
+
+def _step(event: dict[str, str]) -> tuple[str, str]:
+    """An event as one line, and its mood: warnings stay, in red."""
+    text = event.get("message") or event.get("reason", "")
+    return text, "failed" if event.get("type") == "Warning" else ""

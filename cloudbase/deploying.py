@@ -1,0 +1,45 @@
+"""A deployment that was sent: its events until it is Ready, and what is said of one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cloudbase.client import Client, View
+from cloudbase.errors import Failed, TookTooLong
+
+Event = dict[str, str]  # "time", "type", "reason", "message"
+
+
+def follow(client: Client, name: str, told: Callable[[Event], None], within: float = 300.0) -> View:
+    """Tell every event until the function is Ready. Raises Failed with the reason, TookTooLong after `within` seconds."""
+    try:
+        for event in client.events(name, within=within):
+            told(event)
+    except TookTooLong as error:
+        hint = f"it goes on by itself: see `cloudbase describe {name}`, or wait longer with --timeout"
+        raise TookTooLong(f"{name} is not ready after {within:g} s", hint) from error
+    view = client.get(name)
+    if not view["ready"]:
+        raise Failed(f"{name} did not become ready: {explanation(view)}", f"`cloudbase logs {name}` shows what it wrote")
+    return view
+
+
+def explanation(view: View) -> str:
+    """Why the function is not ready, by its conditions: the first that is False, else the reason that the platform gives."""
+    conditions = view.get("status", {}).get("conditions", [])
+    wrong = [each for each in conditions if each.get("status") == "False" and each.get("message")]
+    first = next((each for each in wrong if each["type"] != "Ready"), wrong[0] if wrong else None)
+    if first is None:
+        return str(view.get("reason") or "no reason is known")
+    return f"{first['reason']}: {first['message']}" if first.get("reason") else str(first["message"])
+
+
+def state(view: View) -> str:
+    """One word or few for lists: "Ready", "Deploying", "Deleting", "Failed <Reason>"."""
+    if view.get("deleting"):
+        return "Deleting"
+    if view.get("ready"):
+        return "Ready"
+    ready = [each for each in view.get("status", {}).get("conditions", []) if each.get("type") == "Ready"]
+    failed = ready and ready[0].get("status") == "False" and ready[0].get("reason")
+    return f"Failed {view.get('reason') or failed}" if failed else "Deploying"
