@@ -1,4 +1,4 @@
-"""Holds the documentation against the repository: links resolve, `make` targets and `cloudbase` commands exist. Run by `make docs`."""
+"""Holds the documentation against the repository: links resolve, `make` targets and commands exist. Run by `make docs`."""
 
 from __future__ import annotations
 
