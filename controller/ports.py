@@ -108,6 +108,9 @@ class Deployer(Protocol):
     async def retire(self, function: Function, revision: str) -> None:
         """Stop every replica of the revision: SIGTERM, grace, SIGKILL."""
 
+    async def forget(self, project: str, name: str) -> None:
+        """The function is gone: drop its logs; those who follow them come to the end."""
+
     def observe(self, project: str, name: str) -> list[Replica]: ...
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) whenever a replica's state changed."""

@@ -1,0 +1,139 @@
+"""The builds of all functions: at most so many at a time, one per function, waiting projects served in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from controller.actions import Build
+from controller.model import Function
+from controller.ports import Builder, BuildResult
+from controller.progress import Progress
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]  # project, name
+LAST_LINES = 20  # of a failed build's output that are told when they were not told as they came
+
+
+class Places:
+    """A limited number of places. Projects take turns, so that one with a hundred builds does not hold up another's first."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their turns
+
+    async def take(self, project: str) -> None:
+        """Wait for a place; whoever has one gives it back."""
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(project, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()  # it was handed over in the moment of the cancellation
+            raise
+
+    def give_back(self) -> None:
+        """Free a place, or hand it to the first build of the project whose turn it is."""
+        while self._waiting:
+            project = next(iter(self._waiting))
+            turns = self._waiting.pop(project)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[project] = turns  # behind all others
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Builds:
+    """Starts and stops builds, and keeps what became of the last one of each function."""
+
+    def __init__(
+        self, builder: Builder, count: int, progress: Progress, clock: Callable[[], float], changed: Callable[[Key], None]
+    ) -> None:
+        self._builder, self._progress, self._clock, self._changed = builder, progress, clock, changed
+        self._places = Places(count)
+        self._last: dict[Key, Build] = {}
+        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._still = asyncio.Lock()  # held while artifacts are collected: a build could find one that is about to go
+        self._tasks: asyncio.TaskGroup
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        """Run builds in this group from now on."""
+        self._tasks = tasks
+
+    def get(self, key: Key) -> Build | None:
+        """The last build of a function that was asked for."""
+        return self._last.get(key)
+
+    def start(self, function: Function, build_key: str, attempt: int) -> None:
+        """Build the function's spec; one under way for it is stopped."""
+        key = (function.project, function.name)
+        self.stop(key)
+        build = self._last[key] = Build(build_key, function.generation, attempt)
+        task = self._running[key] = self._tasks.create_task(self._run(key, function, build), name=f"build {function.name}")
+        task.add_done_callback(lambda _: self._running.get(key) is task and self._running.pop(key))
+
+    def stop(self, key: Key) -> None:
+        """Nobody needs the build of this function."""
+        if task := self._running.pop(key, None):
+            task.cancel()
+        self._last.pop(key, None)
+
+    async def prune(self, keep: Collection[str]) -> int:
+        """Collect artifacts that nobody references, unless a build runs: then 0, and it is for the next time."""
+        async with self._still:
+            if any(build.started and build.result is None for build in self._last.values()):
+                return 0
+            fresh = {build.result.artifact for build in self._last.values() if build.result}
+            return await self._builder.prune(fresh | set(keep))
+
+    async def _run(self, key: Key, function: Function, build: Build) -> None:
+        await self._places.take(function.project)
+        try:
+            async with self._still:
+                build = self._keep(key, build, replace(build, started=True))
+            self._tell(key, function, "Started", f"attempt {build.attempt}" if build.attempt > 1 else "")
+            result = await self._result(key, function)
+        finally:
+            self._places.give_back()
+        self._keep(key, build, replace(build, result=result, ended=self._clock()))
+        self._report(key, function, result)
+
+    def _keep(self, key: Key, before: Build, after: Build) -> Build:
+        if self._last.get(key) is before:  # else it was stopped, and another may have begun
+            self._last[key] = after
+            self._changed(key)
+        return after
+
+    async def _result(self, key: Key, function: Function) -> BuildResult:
+        try:
+            return await self._builder.build(function, lambda line: self._tell(key, function, "Output", line))
+        except Exception as error:
+            # A builder that breaks is no reason to end the platform; its operator finds the stack here.
+            log.exception("%s: the builder broke", function.name)
+            return BuildResult(reason="BuilderFailed", message=f"the builder broke: {error}", may_pass=True)
+
+    def _report(self, key: Key, function: Function, result: BuildResult) -> None:
+        told = {event.message for event in self._progress.history(key) if event.reason == "Output"}
+        for line in result.log[-LAST_LINES:]:
+            if line not in told:
+                self._tell(key, function, "Output", line)
+        if result.artifact:
+            self._tell(key, function, "Cached" if result.cached else "Succeeded", f"{result.seconds:.1f} s")
+            log.info("%s: built %s in %.1f s%s", function.name, result.artifact[:19], result.seconds, " (cached)" * result.cached)
+        else:
+            self._tell(key, function, result.reason or "Failed", result.message)
+            log.info("%s: build failed: %s", function.name, result.message)
+
+    def _tell(self, key: Key, function: Function, reason: str, message: str) -> None:
+        self._progress.tell(key, "Build", "", reason, message, function.generation)

@@ -1,0 +1,224 @@
+"""What has to be done for one function: `plan(function, observed, now) -> Plan`. Pure, and the same everywhere.
+
+It reads what is observed, never what happened, so that running it again from any point is safe: done often enough, with its
+actions carried out, it asks for nothing more. A revision that was not proven never gets traffic, unless `scaling.initial` is 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from controller import conditions, rollout
+from controller.actions import (
+    Action,
+    DropRevision,
+    Forget,
+    Observed,
+    Plan,
+    PublishRoute,
+    RecordRevision,
+    RemoveRoute,
+    RetireRevision,
+    SetStatus,
+    StartBuild,
+    StopBuild,
+    WantReplicas,
+)
+from controller.documents import rfc3339
+from controller.model import Function, FunctionSpec, FunctionStatus, Revision
+from controller.rollout import Rollout, Settled
+from controller.validate import policy
+from router.model import Backend, Route, RouteKey, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator sets."""
+
+    url: str = "http://127.0.0.1:8080"  # where the router listens
+    kept_revisions: int = 3  # proven ones beside the routed, to go back to
+    retry_first: float = 5.0  # seconds until a build that may pass is tried again, doubled each time
+    retry_longest: float = 300.0  # seconds
+
+
+def plan(function: Function, observed: Observed, now: float, rules: Rules | None = None) -> Plan:
+    """What to do now, and when to look again. `now` in unix seconds, never running backwards."""
+    if function.deleting:
+        return _deletion(function, observed, now)
+    rules = rules or Rules()
+    known, recorded = _record(function, observed, now)
+    seen = dataclasses.replace(observed, revisions=known)
+    build, retry_at = _build(function, seen, now, rules)
+    target = _target(function, known, _routed(function, seen))
+    decided = rollout.decide(function.spec, seen, _routed(function, seen), target, now)
+    settled = {
+        name: rollout.settle(function.spec, seen, name, rollout.desired(function.spec, decided, name), now)
+        for name in _names(seen)
+    }
+    draining = frozenset(name for each in settled.values() for name in each.draining)
+    times = (retry_at, decided.again_at, conditions.starting_until(decided, seen), now + rollout.LOOK if draining else None)
+    return Plan(
+        actions=(
+            *recorded,
+            *build,
+            *_route(function, seen, decided, settled),
+            *_deploy(seen, decided, settled),
+            *_dropped(seen, decided, rules),
+            *_status(function, seen, decided, now, rules),
+        ),
+        again_at=min((at for at in times if at is not None and at > now), default=None),
+        draining=draining,
+    )
+
+
+def build_key(spec: FunctionSpec) -> str:
+    """Names what a build is made of: two specs with one key have one artifact."""
+    return f"{spec.type} {spec.runtime} {spec.source} {spec.entry}"
+
+
+def same_process(one: FunctionSpec, other: FunctionSpec) -> bool:
+    """Whether a process started for one may serve the other: scaling, times and limits are the router's alone."""
+    return (build_key(one), one.env, one.resources) == (build_key(other), other.env, other.resources)
+
+
+def route(function: Function, backends: Iterable[Backend]) -> Route:
+    """The function's route with these revisions behind it."""
+    spec = function.spec
+    settings = Settings(
+        timeout=spec.timeout,
+        idle_timeout=spec.idle_timeout,
+        max_duration=spec.max_duration,
+        drain_timeout=spec.drain_timeout,
+        concurrency=spec.concurrency,
+    )
+    return Route(key(function), tuple(backends), settings, policy(spec))
+
+
+def key(function: Function) -> RouteKey:
+    """The function's place in the route table."""
+    return RouteKey("*", function.project, function.name)
+
+
+def url(function: Function, base: str) -> str:
+    """Where the function answers."""
+    suffix = "" if function.project == "default" else f".{function.project}"
+    return f"{base}/fn/{function.name}{suffix}"
+
+
+def _routed(function: Function, observed: Observed) -> Revision | None:
+    name = rollout.routed_name(observed, function.status.revision)
+    return next((each for each in observed.revisions if each.name == name), None)
+
+
+def _target(function: Function, revisions: Iterable[Revision], routed: Revision | None) -> Revision | None:
+    """The revision whose processes are what the spec asks for: the routed one if it can be, else the newest."""
+    able = [each for each in revisions if same_process(each.spec, function.spec)]
+    if routed in able:
+        return routed
+    return max(able, key=lambda each: each.generation, default=None)
+
+
+def _record(function: Function, observed: Observed, now: float) -> tuple[tuple[Revision, ...], list[Action]]:
+    """The revisions as they are after this look: a new one where the spec has an artifact, and those now proven."""
+    known = list(observed.revisions)
+    artifact = _artifact(function.spec, observed)
+    if artifact and _target(function, known, None) is None:
+        name = f"{function.name}-{function.generation:05d}"
+        known.append(
+            Revision(name=name, generation=function.generation, artifact=artifact, spec=function.spec, created_at=rfc3339(now))
+        )
+    enough = max(1, function.spec.scaling.initial)
+    after = tuple(
+        replace(each, proven_at=rfc3339(now))
+        if not each.proven_at and len(rollout.ready(observed, each.name)) >= enough
+        else each
+        for each in known
+    )
+    return after, [RecordRevision(each) for each in after if each not in observed.revisions]
+
+
+def _artifact(spec: FunctionSpec, observed: Observed) -> str:
+    wanted, build = build_key(spec), observed.build
+    if build and build.key == wanted and build.result and build.result.artifact:
+        return build.result.artifact
+    return next((each.artifact for each in observed.revisions if build_key(each.spec) == wanted), "")
+
+
+def _build(function: Function, observed: Observed, now: float, rules: Rules) -> tuple[list[Action], float | None]:
+    """What to do about the build, and when to try it again."""
+    build, wanted = observed.build, build_key(function.spec)
+    if _artifact(function.spec, observed):
+        pointless = build is not None and build.result is None
+        return [StopBuild()] if pointless else [], None
+    if build is None or build.key != wanted:
+        return [StartBuild(wanted, 1)], None
+    if build.result is None:
+        return [], None
+    if build.generation != function.generation:
+        return [StartBuild(wanted, 1)], None
+    if not build.result.may_pass:
+        return [], None
+    at = build.ended + min(rules.retry_longest, rules.retry_first * 2.0 ** min(build.attempt - 1, 16))
+    return ([StartBuild(wanted, build.attempt + 1)], None) if now >= at else ([], at)
+
+
+def _names(observed: Observed) -> list[str]:
+    """Every revision there is anything of, records first."""
+    records = [each.name for each in observed.revisions]
+    return list(dict.fromkeys([*records, *observed.applied, *(each.revision for each in observed.replicas)]))
+
+
+def _route(function: Function, observed: Observed, decided: Rollout, settled: dict[str, Settled]) -> list[Action]:
+    if decided.routed is None:
+        return [RemoveRoute()] if observed.route else []
+    backends = (rollout.backend(name, each, decided) for name, each in settled.items())
+    published = route(function, sorted((each for each in backends if each), key=lambda each: (-each.weight, each.revision)))
+    actions: list[Action] = [] if published == observed.route else [PublishRoute(published)]
+    if decided.switched and decided.wanted > observed.wanted:
+        actions.append(WantReplicas(decided.wanted))
+    return actions
+
+
+def _deploy(observed: Observed, decided: Rollout, settled: dict[str, Settled]) -> list[Action]:
+    records = {each.name: each for each in observed.revisions}
+    actions = (rollout.deploy(name, records.get(name), each, observed, decided) for name, each in settled.items())
+    return [each for each in actions if each]
+
+
+def _dropped(observed: Observed, decided: Rollout, rules: Rules) -> list[Action]:
+    """Records that nobody needs: never proven ones that are past, and proven ones beyond those kept."""
+    in_use = {each.name for each in (decided.routed, decided.target) if each} | set(observed.applied)
+    in_use |= {each.revision for each in observed.replicas}
+    past = [each for each in observed.revisions if each.name not in in_use]
+    proven = [each for each in past if each.proven_at]
+    kept = proven[-rules.kept_revisions :] if rules.kept_revisions else []
+    return [DropRevision(each.name) for each in past if each not in kept]
+
+
+def _status(function: Function, observed: Observed, decided: Rollout, now: float, rules: Rules) -> list[Action]:
+    status = FunctionStatus(
+        observed_generation=function.generation,
+        revision=decided.routed.name if decided.routed else "",
+        replicas=len(rollout.ready(observed, decided.routed.name)) if decided.routed else 0,
+        wanted=decided.wanted,
+        url=url(function, rules.url),
+        conditions=conditions.assess(function, observed, decided, now),
+    )
+    return [] if status == function.status else [SetStatus(status)]
+
+
+def _deletion(function: Function, observed: Observed, now: float) -> Plan:
+    """First the route, then the replicas, then the document; sources and artifacts are left to the collection of garbage."""
+    actions: list[Action] = [RemoveRoute()] if observed.route else []
+    if observed.build and observed.build.result is None:
+        actions.append(StopBuild())
+    running = {each.revision for each in observed.replicas if not each.stopping} | set(observed.applied)
+    actions += [RetireRevision(name) for name in sorted(running)]
+    if not actions and not observed.replicas:
+        return Plan((Forget(),))
+    status = replace(function.status, replicas=0, wanted=0, conditions=conditions.deleting(function, now))
+    return Plan((*actions, *([] if status == function.status else [SetStatus(status)])))
