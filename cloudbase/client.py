@@ -54,7 +54,7 @@ class Client:
         self._call("DELETE", _path(name))
 
     def events(self, name: str, within: float) -> Iterator[dict[str, str]]:
-        """Progress of the present deployment until it is Ready or Failed: {"time", "type", "reason", "message"}.
+        """Progress of the present deployment until it is Ready or Failed: {"time", "type", "status", "reason", "message"}.
 
         Raises TookTooLong after `within` seconds.
         """

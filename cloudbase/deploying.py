@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cloudbase.client import Client, View
 from cloudbase.errors import Failed, TookTooLong
 
-Event = dict[str, str]  # "time", "type", "reason", "message"
+Event = dict[str, str]  # "time", "type" (a condition, or "Build"), "status" (the condition's), "reason", "message"
 
 
 def follow(client: Client, name: str, told: Callable[[Event], None], within: float = 300.0) -> View:
@@ -22,6 +22,15 @@ def follow(client: Client, name: str, told: Callable[[Event], None], within: flo
     if not view["ready"]:
         raise Failed(f"{name} did not become ready: {explanation(view)}", f"`cloudbase logs {name}` shows what it wrote")
     return view
+
+
+def told(event: Event) -> tuple[str, str]:
+    """An event as one line and its mood: what a build writes and what goes on is "progress", what became of it stays."""
+    text = event.get("message") or event.get("reason", "")
+    if event.get("type") == "Build":
+        return f"  {text}", "progress"
+    mood = {"True": "", "False": "failed"}.get(event.get("status", ""), "progress")
+    return f"{event.get('type', '')}: {text}", mood
 
 
 def explanation(view: View) -> str:

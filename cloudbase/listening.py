@@ -38,8 +38,7 @@ def bound(sock: socket.socket) -> Address:
 
 def _not_bound(address: Address, flag: str, error: OSError) -> PortTaken | Misused:
     if error.errno == errno.EADDRINUSE:
-        other = Address(address.host, address.port + 1000)
-        hint = f"stop that one, or choose another port with {flag} {other} ({flag} {Address(address.host, 0)} takes a free one)"
+        hint = f"stop that one, or choose another port with {flag} ({flag} {Address(address.host, 0)} takes a free one)"
         return PortTaken(f"{address} is taken by {who_listens(address.port)}", hint)
     if error.errno == errno.EACCES:
         return Misused(

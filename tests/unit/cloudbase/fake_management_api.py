@@ -25,7 +25,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.views: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, dict[str, bytes]] = {}
-        self.events: list[dict[str, str]] = [{"time": "", "type": "Normal", "reason": "Built", "message": "built in 0.1 s"}]
+        self.events: list[dict[str, str]] = [{"time": "", "type": "Built", "status": "True", "reason": "", "message": "in 0.1 s"}]
         self.lines: list[dict[str, str]] = []
         self.outcome: dict[str, Any] = {"ready": True, "replicas": 1, "reason": ""}
         self.refusal: Answer | None = None

@@ -14,8 +14,9 @@ from cloudbase.claim import Claim, token
 from cloudbase.errors import FolderTaken, Misused, PortTaken
 from cloudbase.listening import bound, listen
 from cloudbase.occupant import who_listens
+from cloudbase.opening import open_all
 from cloudbase.place import find
-from cloudbase.settings import Address
+from cloudbase.settings import Address, Settings
 
 FREE = Address("127.0.0.1", 0)
 
@@ -60,7 +61,7 @@ def test_a_taken_port_says_by_whom_and_how_to_choose_another() -> None:
         with pytest.raises(PortTaken) as caught:
             listen(taken, "--listen")
         assert caught.value.message.startswith(f"{taken} is taken by pid {os.getpid()} (")
-        assert f"--listen 127.0.0.1:{taken.port + 1000}" in caught.value.next_step
+        assert "choose another port with --listen (--listen 127.0.0.1:0 takes a free one)" in caught.value.next_step
 
 
 def test_a_port_taken_on_every_address_is_taken_here_too() -> None:
@@ -77,3 +78,25 @@ def test_who_listens_is_another_process_when_nobody_can_be_found(tmp_path: Path)
 def test_an_address_that_is_not_ours_is_told() -> None:
     with pytest.raises(Misused, match="--listen: cannot listen on 203"):
         listen(Address("203.0.113.1", 0), "--listen")
+
+
+def test_everything_that_is_taken_is_told_at_once_with_one_command_that_avoids_it(tmp_path: Path) -> None:
+    first = open_all(Settings(listen=FREE, admin=FREE, data=tmp_path / "data"))
+    try:
+        traffic, admin = bound(first.traffic), bound(first.admin)
+        with pytest.raises(PortTaken) as caught:
+            open_all(Settings(listen=traffic, admin=admin, data=tmp_path / "data"))
+        for what in (f"{traffic} is taken by pid", f"{admin} is taken by pid", "data is in use by"):
+            assert what in caught.value.message
+        assert "`cloudbase dev --listen 127.0.0.1:" in caught.value.next_step
+        assert f"--data {tmp_path / 'data-2'}`" in caught.value.next_step
+        assert "CLOUDBASE_ADMIN=127.0.0.1:" in caught.value.next_step
+    finally:
+        first.close()
+
+
+def test_what_is_free_is_given_back_when_something_else_is_taken(tmp_path: Path) -> None:
+    with listen(FREE, "") as sock:
+        with pytest.raises(PortTaken):
+            open_all(Settings(listen=FREE, admin=bound(sock), data=tmp_path / "data"))
+        Claim(tmp_path / "data").release()

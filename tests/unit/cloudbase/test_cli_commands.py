@@ -47,7 +47,7 @@ def test_deploy_sends_the_folder_and_its_settings_and_prints_the_address(run: Ru
     write(home / "hello", index__js="x", cloudbase__toml='runtime = "node"\ntimeout = 5\n[env]\nA = "file"\nB = "file"\n')
     done = run("deploy", "hello", "--env", "A=flag", "--max", "3")
     assert (done.exit_code, done.stdout) == (0, "http://127.0.0.1:8080/fn/hello\n")
-    assert done.stderr == "Sending 2 files, 0.1 KiB, as hello\nbuilt in 0.1 s\nCreated hello: ready\n"
+    assert done.stderr == "Sending 2 files, 0.1 KiB, as hello\nBuilt: in 0.1 s\nCreated hello: ready\n"
     assert api.views["hello"]["spec"] == {
         "runtime": "node", "timeout": 5, "env": {"A": "flag", "B": "file"}, "scaling": {"max": 3},
     }  # fmt: skip
