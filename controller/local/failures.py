@@ -35,7 +35,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "DependencyFailed",
         "package-lock.json does not fit package.json: run `npm install` and deploy again",
     ),
-    (r"npm (?:ERR!|error) 404\s+'?(?P<what>[^' ]+@[^' ]+)'?", "DependencyFailed", "there is no npm package {what}"),
+    (
+        r"npm (?:ERR!|error) 404 +(?:The requested resource )?'(?P<what>[^' ]+@[^' ]+)'",
+        "DependencyFailed",
+        "there is no npm package {what}",
+    ),
     (r"npm (?:ERR!|error) code E404", "DependencyFailed", "a package that package.json names does not exist"),
     (r"No matching version found for (?P<what>\S+?)\.?$", "DependencyFailed", "there is no npm package {what}"),
     (r"No matching distribution found for (?P<what>.+?)$", "DependencyFailed", "there is no Python package {what}"),

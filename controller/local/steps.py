@@ -50,7 +50,7 @@ def _node(app: Path, entry: str, tools: Toolchain, caches: Path) -> list[Step]:
         )
     env = {
         "npm_config_cache": str(caches / "npm"),
-        "npm_config_devdir": str(caches / "node-gyp"),
+        "XDG_CACHE_HOME": str(caches),  # node-gyp's headers
         "npm_config_fetch_retry_mintimeout": "500",  # ms
         "npm_config_fetch_retry_maxtimeout": "5000",  # ms
         "npm_config_update_notifier": "false",

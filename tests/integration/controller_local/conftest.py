@@ -20,6 +20,7 @@ from controller.model import Function, FunctionSpec
 from controller.ports import BuildResult, Replica
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDBASE", "PIP_", "npm_"))}
+ENV |= {"npm_config_registry": "http://127.0.0.1:9", "PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_CONFIG_FILE": os.devnull}
 
 
 def store_source(data: Path, files: dict[str, str]) -> str:
