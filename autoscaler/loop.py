@@ -1,0 +1,130 @@
+"""The autoscaler's shell: every second it decides for each route, acts and logs where something changed, and remembers why."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+from autoscaler.decide import Memory, decide
+from autoscaler.model import Decision, Load, Policy
+from autoscaler.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
+
+PERIOD: Final = 1.0  # seconds between two decisions
+REPEAT: Final = 10.0  # seconds after which a decision that is not fulfilled is told again: a lost write must not last
+KEPT: Final = 50  # explanations of one route
+
+
+class Scaler(Protocol[K_contra]):
+    """Who makes it so. Returns at once; the outcome is seen in the number of ready replicas."""
+
+    def scale_to(self, key: K_contra, replicas: int, reason: str) -> None:
+        """Ask for this many replicas."""
+
+
+class Target(NamedTuple, Generic[K]):
+    """A route to decide for."""
+
+    key: K
+    policy: Policy
+    ready: int  # replicas that take requests now
+
+
+class Explanation(NamedTuple):
+    """One change: what was decided, from what, and on which load."""
+
+    at: float  # seconds since the epoch
+    before: int
+    decision: Decision
+    load: Load
+
+
+@dataclass(slots=True)
+class _State:
+    memory: Memory = field(default_factory=Memory)
+    latest: tuple[Decision, Load] | None = None
+    told_at: float = 0.0
+    history: deque[Explanation] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+
+class Loop(Generic[K]):
+    """Decides for all targets; `tick` is one second of it, `run` goes on until cancelled.
+
+    `targets` names the routes that are ours to scale, at every tick anew: none while another router holds the lease.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder[K],
+        scaler: Scaler[K],
+        targets: Callable[[], Iterable[Target[K]]],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._recorder = recorder
+        self._scaler = scaler
+        self._targets = targets
+        self._clock = clock
+        self._wall = wall
+        self._states: dict[K, _State] = {}
+
+    async def run(self) -> None:
+        """Tick once a second, on the second it began with; after a pause of the process, at once."""
+        due = self._clock()
+        while True:
+            due = max(due + PERIOD, self._clock())
+            await asyncio.sleep(due - self._clock())
+            self.tick()
+
+    def tick(self) -> None:
+        """Decide once for every target, and forget those that are none any more."""
+        now = self._clock()
+        seen: set[K] = set()
+        for target in self._targets():
+            seen.add(target.key)
+            try:
+                if not self._asleep(target):
+                    self._step(target, now)
+            except Exception:  # what one route's scaler throws must not keep the others from being scaled
+                log.exception("%s: could not be scaled, tried again in a second", target.key)
+        for key in [key for key in self._states if key not in seen]:
+            del self._states[key]
+
+    def explain(self, key: K) -> tuple[Explanation, ...]:
+        """Why a route was scaled: its last changes, oldest first."""
+        state = self._states.get(key)
+        return tuple(state.history) if state else ()
+
+    def latest(self, key: K) -> tuple[Decision, Load] | None:
+        """What was decided last, changed or not, and on which load."""
+        state = self._states.get(key)
+        return state.latest if state else None
+
+    def _asleep(self, target: Target[K]) -> bool:
+        """Nothing there, nothing wanted, nothing seen: most of 10,000 routes, most of the time."""
+        state = self._states.get(target.key)
+        wanted = state.memory.wanted if state else 0
+        return not (wanted or target.ready or target.policy.minimum or target.key in self._recorder)
+
+    def _step(self, target: Target[K], now: float) -> None:
+        state = self._states.setdefault(target.key, _State())
+        load = self._recorder.load(target.key, target.policy, now, target.ready)
+        before = state.memory.held(load)
+        decision, state.memory = decide(target.policy, load, state.memory, now)
+        state.latest = (decision, load)
+        if decision.replicas != before:
+            log.info("%s: %d -> %d (%s)", target.key, before, decision.replicas, decision.reason)
+            state.history.append(Explanation(self._wall(), before, decision, load))
+        elif decision.replicas == target.ready or now - state.told_at < REPEAT:
+            return
+        state.told_at = now
+        self._scaler.scale_to(target.key, decision.replicas, decision.reason)
