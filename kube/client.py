@@ -67,10 +67,15 @@ class Client:
             raise ServerError(attempt, 200, Status(message=f"{'/'.join(broken.key)}: {broken.message}"))
         return [item for page in pages for item in page.items]
 
-    async def pages(self, resource: Resource[T], scope: Scope, size: int = PAGE_SIZE) -> AsyncGenerator[Page[T], None]:
-        """Pages of one consistent list; `size` 0 asks for a single one. Raises Gone when it expires on the way."""
+    async def pages(
+        self, resource: Resource[T], scope: Scope, size: int = PAGE_SIZE, continue_token: str = ""
+    ) -> AsyncGenerator[Page[T], None]:
+        """Pages of one consistent list, from a token on if there is one; `size` 0 asks for a single page.
+
+        Raises Gone when the list expires on the way.
+        """
         attempt = Attempt("list", resource.title, str(scope))
-        token = ""
+        token = continue_token
         while True:
             query = scope.query() | ({"limit": str(size)} if size else {}) | ({"continue": token} if token else {})
             reply = await self._send(attempt, "GET", resource.path(scope.namespace), query)
@@ -140,7 +145,9 @@ class Client:
         attempt = Attempt("patch", _title(resource, subresource), _object(namespace, name))
         query = {"fieldManager": manager} | ({"force": "true"} if force else {})
         path = resource.path(namespace, name, subresource)
-        return await self._write(attempt, "PATCH", path, query, _whole(resource, body), APPLY_PATCH, resource.struct)
+        whole = _whole(resource, body)
+        whole["metadata"] = {**whole.get("metadata", {}), "name": name}
+        return await self._write(attempt, "PATCH", path, query, whole, APPLY_PATCH, resource.struct)
 
     async def merge(
         self, resource: Resource[T], name: str, patch: Body, namespace: str = "", *, subresource: str = "", manager: str = ""

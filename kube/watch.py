@@ -26,8 +26,8 @@ class Scope:
     fields: str = ""  # "metadata.name=hello"
 
     def __str__(self) -> str:
-        words = [self.namespace and f"namespace={self.namespace}", self.labels, self.fields]
-        return " ".join(word for word in words if word)
+        place = f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
+        return ", ".join(word for word in (place, self.labels, self.fields) if word)
 
     def query(self) -> dict[str, str]:
         query = {"labelSelector": self.labels, "fieldSelector": self.fields}

@@ -93,12 +93,14 @@ class Rest:
         manager = query.get("fieldManager", "")
         if not manager:
             raise Refused(400, "BadRequest", "PatchOptions.meta.k8s.io is invalid: fieldManager: Required value")
+        if (wanted.get("metadata") or {}).get("name") != target.name:
+            raise Refused(400, "BadRequest", f"the name of the object ({target.name} based on URL) was undeterminable")
         claims = patches.owned(wanted)
         live = self.store.get(target.collection, target.identity)
         if live is None:
             if target.subresource:
                 raise _missing(target)
-            return self.create(target, {**wanted, "metadata": {**wanted.get("metadata", {}), "name": target.name}}, query)
+            return self.create(target, wanted, query)
         owners = self._owners.setdefault((target.collection, target.identity), {})
         self._settle(target, live, claims, manager, forced=query.get("force") == "true")
         others = set().union(*(fields for name, fields in owners.items() if name != manager))
@@ -128,10 +130,7 @@ class Rest:
         return live
 
     def _write(self, target: Target, live: Manifest, body: Manifest, query: Mapping[str, str], claim: bool = True) -> Manifest:
-        version = (body.get("metadata") or {}).get("resourceVersion")
-        if version and version != live["metadata"]["resourceVersion"]:
-            message = f'Operation cannot be fulfilled on {target.title} "{target.name}": the object has been modified'
-            raise Refused(409, "Conflict", message)
+        _check_version(target, live, body)
         wanted = _only_what_may_change(target, live, body)
         if claim:
             self._claim_changes(target, live, wanted, query.get("fieldManager", "unknown"))
@@ -146,11 +145,23 @@ class Rest:
         return stored
 
     def _scale(self, target: Target, live: Manifest, scale: Manifest, query: Mapping[str, str]) -> Manifest:
-        version = (scale.get("metadata") or {}).get("resourceVersion")
-        metadata = {**live["metadata"], **({"resourceVersion": version} if version else {})}
-        body = {**live, "metadata": metadata, "spec": {**live.get("spec", {}), "replicas": scale["spec"]["replicas"]}}
         plain = Target(target.api_version, target.collection, target.namespace, target.name, "")
-        return _as_scale(self._write(plain, live, body, query))
+        _check_version(plain, live, scale)
+        replicas = scale["spec"]["replicas"]
+        if replicas != live.get("spec", {}).get("replicas"):
+            self._hand_over_replicas(plain, query.get("fieldManager", "unknown") if replicas else "")
+        body = {**live, "spec": {**live.get("spec", {}), "replicas": replicas}}
+        return _as_scale(self._write(plain, live, body, {}, claim=False))
+
+    def _hand_over_replicas(self, target: Target, manager: str) -> None:
+        """As a real server does for /scale: nobody becomes the owner where nobody was, nor of zero replicas."""
+        owners = self._owners.setdefault((target.collection, target.identity), {})
+        path = ("spec", "replicas")
+        had_owner = any(path in fields for fields in owners.values())
+        for fields in owners.values():
+            fields.discard(path)
+        if had_owner and manager:
+            owners.setdefault(manager, set()).add(path)
 
     def _remove(self, collection: Collection, identity: Identity) -> Manifest:
         last = self.store.remove(collection, identity)
@@ -213,6 +224,13 @@ _MISSING = object()
 
 def _missing(target: Target) -> Refused:
     return Refused(404, "NotFound", f'{target.title} "{target.name}" not found')
+
+
+def _check_version(target: Target, live: Manifest, body: Manifest) -> None:
+    version = (body.get("metadata") or {}).get("resourceVersion")
+    if version and version != live["metadata"]["resourceVersion"]:
+        message = f'Operation cannot be fulfilled on {target.title} "{target.name}": the object has been modified'
+        raise Refused(409, "Conflict", message)
 
 
 def _check_name(target: Target, name: str) -> None:

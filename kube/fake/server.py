@@ -146,7 +146,7 @@ class ApiServer:
     # --- lists ---
 
     def _list(self, asked: Asked, target: Target) -> Manifest:
-        token = json.loads(base64.urlsafe_b64decode(asked.query["continue"])) if "continue" in asked.query else {}
+        token = _decode_token(asked.query.get("continue", ""))
         try:
             revision, items = self.store.snapshot(target.collection, token.get("rv"))
         except Compacted:
@@ -162,7 +162,7 @@ class ApiServer:
                 chosen.append(items[position])
             position += 1
         rest = {"rv": revision, "start": position}
-        more = {"continue": base64.urlsafe_b64encode(json.dumps(rest).encode()).decode()} if position < len(items) else {}
+        more = {"continue": _encode_token(rest)} if position < len(items) else {}
         return {
             "kind": "List",
             "apiVersion": target.api_version,
@@ -269,6 +269,14 @@ def _target(asked: Asked) -> Target | None:
     plural, name, subresource = [*rest, "", ""][:3]
     api_version = f"{group}/{version}" if group else version
     return Target(api_version, (group, plural), "" if plural in CLUSTER_WIDE else namespace, name, subresource)
+
+
+def _encode_token(content: dict[str, int]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+def _decode_token(token: str) -> dict[str, int]:
+    return dict(json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))) if token else {}
 
 
 def _selector(asked: Asked, target: Target) -> Test:
