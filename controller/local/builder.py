@@ -31,14 +31,13 @@ Progress = Callable[[str], None]
 class LocalBuilder:
     """The port `controller.ports.Builder` over a data folder."""
 
-    def __init__(self, data: Path, *, env: Mapping[str, str], timeout: float = 600.0, at_once: int = 2) -> None:
+    def __init__(self, data: Path, *, env: Mapping[str, str], timeout: float = 600.0) -> None:
         """`env` is what build commands start from (registry settings, proxies); `timeout` in seconds, for the whole build."""
         self._artifacts = Artifacts(data.resolve())
         self._caches = data.resolve() / "cache"
         self._env = dict(env)
         self._timeout = timeout
         self._marker = orphans.marker(data)
-        self._places = asyncio.Semaphore(at_once)
         self._running: dict[str, _Build] = {}
         self._artifacts.sweep()
 
@@ -87,7 +86,7 @@ class LocalBuilder:
         began = time.monotonic()
         folder: Path | None = None
         try:
-            async with self._places, asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout):
                 folder = await asyncio.to_thread(self._artifacts.unpack, build.source)
                 await self._steps(build, folder)
                 await asyncio.to_thread(self._publish, build, folder, time.monotonic() - began)

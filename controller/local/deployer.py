@@ -72,20 +72,17 @@ class LocalDeployer:
             replica.stop()
 
     async def retire(self, function: Function, revision: str) -> None:
-        """See the port. Returns at once; `observe` shows them as stopping, and then no more."""
-        for replica in self._replicas(function.project, function.name).staying(revision):
-            replica.stop()
+        """See the port. Returns when their processes are gone; `observe` shows them as stopping meanwhile."""
+        ending = [replica.stop() for replica in self._replicas(function.project, function.name).of(revision)]
+        await asyncio.gather(*map(asyncio.shield, ending))
 
     async def forget(self, project: str, name: str) -> None:
         """Drop the logs of a function that is gone, when its last process has ended; those who follow it come to the end."""
-        known = self._functions.get((project, name))
-        if known is None:
-            known = self._replicas(project, name)
-        for replica in known.all:
-            replica.stop()
-        await known.empty.wait()
-        self._functions.pop((project, name), None)
-        await known.journal.close(delete=True)
+        known = self._replicas(project, name)
+        await asyncio.gather(*(asyncio.shield(replica.stop()) for replica in known.all))
+        if self._functions.get((project, name)) is known and not known.all:  # else it was made anew meanwhile
+            del self._functions[project, name]
+            await known.journal.close(delete=True)
 
     def observe(self, project: str, name: str) -> list[Replica]:
         known = self._functions.get((project, name))
@@ -132,15 +129,14 @@ class LocalDeployer:
             changed=lambda: self._tell(function.project, function.name),
         )
         replica.memory_limit = quantity.memory_bytes(function.spec.resources.memory)
-        known.add(replica)
-        task = replica.start()
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._gone(function, known, replica, task))
+        known.all.append(replica)
+        self._tasks.add(replica.task)
+        replica.task.add_done_callback(lambda task: self._gone(function, known, replica, task))
         self._tell(function.project, function.name)
 
     def _gone(self, function: Function, known: _Replicas, replica: Supervised, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        known.remove(replica)
+        known.all.remove(replica)
         self._tell(function.project, function.name)
         task.result()  # a mistake of ours is for the loop's exception handler to show
 
@@ -171,20 +167,12 @@ class _Replicas:
 
     def __init__(self) -> None:
         self.all: list[Supervised] = []
-        self.empty = asyncio.Event()
-        self.empty.set()
+
+    def of(self, revision: str) -> list[Supervised]:
+        return [replica for replica in self.all if replica.seen.revision == revision]
 
     def staying(self, revision: str) -> list[Supervised]:
-        return [replica for replica in self.all if replica.seen.revision == revision and not replica.seen.stopping]
-
-    def add(self, replica: Supervised) -> None:
-        self.all.append(replica)
-        self.empty.clear()
-
-    def remove(self, replica: Supervised) -> None:
-        self.all.remove(replica)
-        if not self.all:
-            self.empty.set()
+        return [replica for replica in self.of(revision) if not replica.seen.stopping]
 
     def pause_output(self, pause: bool) -> None:
         for replica in self.all:

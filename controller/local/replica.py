@@ -36,7 +36,7 @@ class Surroundings:
 
 
 class Supervised:
-    """A replica and the task that keeps it running. `seen` is what `observe` reports; `changed` is called when it differs."""
+    """A replica and the task that keeps it running from now on. `seen` is what `observe` reports."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Supervised:
         place: Callable[[int], Place],  # of the nth start
         journal: Journal,
         shared: Surroundings,
-        changed: Callable[[], None],
+        changed: Callable[[], None],  # called when `seen` differs
     ) -> None:
         self.seen = Replica(name, revision)
         self.memory_limit = 0  # bytes; 0 = none
@@ -57,18 +57,14 @@ class Supervised:
         self._words: deque[str] = deque(maxlen=_WORDS)
         self._verdict = ""  # why we ended it ourselves
         self._stop = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.task = asyncio.create_task(self._run(), name=f"replica {name}")
 
-    def start(self) -> asyncio.Task[None]:
-        """Begin; the returned task ends when the replica has been stopped and its process is gone."""
-        self._task = asyncio.create_task(self._run(), name=f"replica {self.seen.name}")
-        return self._task
-
-    def stop(self) -> None:
-        """Report it as stopping, and then end its process: SIGTERM, grace, SIGKILL."""
+    def stop(self) -> asyncio.Task[None]:
+        """Report it as stopping, and then end its process (SIGTERM, grace, SIGKILL). The task ends when that is gone."""
         if not self._stop.is_set():
             self._see(stopping=True, ready=False)
             self._stop.set()
+        return self.task
 
     def kill(self, why: str) -> None:
         """End the process at once; it counts as a crash for this reason."""
@@ -148,7 +144,8 @@ class Supervised:
                 ready_at = asyncio.get_running_loop().time()
                 self._see(ready=not self._stop.is_set(), address=starting.result(), message="", crash_loop=False)
                 await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
-            await self._end(child, failed or f"did not tell within {self._shared.start_timeout:g} s that it listens")
+            winding_up = _WIND_UP if starting.done() and not ready_at else 0.0
+            await self._end(child, winding_up, failed or f"did not tell within {self._shared.start_timeout:g} s that it listens")
         finally:
             starting.cancel()
             stopping.cancel()
@@ -156,8 +153,8 @@ class Supervised:
         code = await child.wait()
         return ready_at, self._verdict or (f"{describe(code)}: {failed}" if failed else self._last_words(code))
 
-    async def _end(self, child: Child, trouble: str) -> None:
-        """Have the process end: in order when it was told to stop, soon when there is trouble with its start."""
+    async def _end(self, child: Child, winding_up: float, trouble: str) -> None:
+        """Have the process end: in order when it was told to stop, within seconds when there is trouble with its start."""
         if child.exited.done():
             return
         if self._stop.is_set():
@@ -165,7 +162,7 @@ class Supervised:
                 os.kill(child.pid, signal.SIGTERM)  # the leader alone: a runtime passes it on to a program it started
             await asyncio.wait({child.exited}, timeout=self._shared.grace)
         else:
-            await asyncio.wait({child.exited}, timeout=_WIND_UP)
+            await asyncio.wait({child.exited}, timeout=winding_up)
         if not child.exited.done():
             self._verdict = trouble
             child.signal(signal.SIGKILL)

@@ -71,17 +71,27 @@ async def deployed(data: Path, **options: Any) -> AsyncIterator[LocalDeployer]:
 async def until(
     deployer: LocalDeployer, holds: Callable[[list[Replica]], bool], name: str = "hello", seconds: float = 20.0
 ) -> list[Replica]:
-    """Wait, told by `watch`, until the replicas of a function are as wanted."""
-    changed = asyncio.Event()
-    deployer.watch(lambda project, name: changed.set())
+    """The replicas of a function at the first moment when they are as wanted; no change between is missed."""
+    found: asyncio.Future[list[Replica]] = asyncio.get_running_loop().create_future()
+
+    def look(*_: str) -> None:
+        replicas = deployer.observe("default", name)
+        if not found.done() and holds(replicas):
+            found.set_result(replicas)
+
+    deployer.watch(look)
+    look()
     try:
-        async with asyncio.timeout(seconds):
-            while not holds(deployer.observe("default", name)):
-                changed.clear()
-                await changed.wait()
+        return await asyncio.wait_for(found, seconds)
     except TimeoutError:
         raise AssertionError(f"not within {seconds} s: {deployer.observe('default', name)}") from None
-    return deployer.observe("default", name)
+
+
+async def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until something holds that tells nobody."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 (it tells nobody)
+            await asyncio.sleep(0.01)
 
 
 def ready(count: int) -> Callable[[list[Replica]], bool]:
@@ -102,3 +112,8 @@ async def get(address: str, path: str = "/") -> str:
         writer.close()
         await writer.wait_closed()
     return answer.partition(b"\r\n\r\n")[2].decode()
+
+
+async def texts_of(deployer: LocalDeployer, tail: int = 100) -> list[str]:
+    """The last lines of the log of `hello`."""
+    return [line.line async for line in deployer.logs("default", "hello", tail, False)]
