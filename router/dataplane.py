@@ -1,0 +1,123 @@
+"""One worker's worth of router: listeners, the switchboard and the pool on one asyncio loop, and the clock that ticks them.
+
+Local mode composes it with everything else in one process; a worker process runs nothing but it. Importing it brings no web framework,
+no HTTP client and no Kubernetes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import time
+
+from autoscaler.model import Sample
+from router.identity import Identity
+from router.meters import PAGE, Meters
+from router.model import Route, RouteKey
+from router.ports import Scaler
+from router.settings import Settings
+from router.switchboard import Switchboard
+from router.wire.listener import Clients, Listener
+from router.wire.poller import poller_of
+from router.wire.pool import Pool
+
+TICK = 0.25  # seconds between looks at the connections' times
+RESTLESS_TICK = 0.025  # seconds between looks at what waits, while something does
+_PAGES = 4096  # functions with counters of their own, in a process that shares them with nobody
+
+
+class DataPlane:
+    """Implements router.ports.Routes. Make it inside a running loop from `router.wire.poller.new_event_loop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        scaler: Scaler,
+        meters: Meters | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.settings = settings
+        self.loop = loop or asyncio.get_running_loop()
+        self.poller = poller_of(self.loop)
+        self.poller.now = time.monotonic()
+        self.meters = meters or Meters(memoryview(bytearray(PAGE * _PAGES)))
+        identity = Identity(os.urandom(16))
+        self.board = Switchboard(self.poller, random.random, identity, self.meters, scaler, settings.patience())
+        self.pool = Pool(self.poller, settings.limits(), settings.upstream_idle, settings.upstream_idle_connections)
+        self.board.connector = self.pool
+        self.clients = Clients(self.board, self.poller, self.meters, settings.limits(), settings.times())
+        self.listeners: list[Listener] = []
+        self._swept = self.poller.now
+        self._timer = self.loop.call_later(RESTLESS_TICK, self._tick)
+        self._closed = False
+
+    # router.ports.Routes
+
+    def put(self, route: Route) -> None:
+        """As Routes.put."""
+        self.board.put(route)
+
+    def remove(self, key: RouteKey) -> None:
+        """As Routes.remove."""
+        self.board.remove(key)
+
+    def in_flight(self, key: RouteKey, revision: str, address: str = "") -> int:
+        """As Routes.in_flight."""
+        return self.board.table.in_flight(key, revision, address)
+
+    # for the autoscaler
+
+    def samples(self) -> dict[RouteKey, Sample]:
+        """The load of every route that was ever called, since the last call: call it once a second."""
+        now = time.monotonic()
+        taken = {key: live.sample(now) for key, live in self.board.table.called.items()}
+        return {key: sample for key, sample in taken.items() if sample is not None}
+
+    def woken(self, key: RouteKey) -> None:
+        """The scaler's write for a route is done: the first part of a cold start, for Server-Timing."""
+        self.board.woken(key)
+
+    def scheduled(self, key: RouteKey) -> None:
+        """A route's first new address appeared, not ready yet: the second part."""
+        self.board.scheduled(key)
+
+    # the life of it
+
+    def listen(self, sock: socket.socket) -> None:
+        """Accept clients on a socket that listens already."""
+        self.listeners.append(Listener(self.clients, sock))
+
+    async def drain(self, grace: float) -> None:
+        """Finish in order: every answer is now its connection's last; returns when all is done, or after `grace` seconds."""
+        self.clients.draining = True
+        end = time.monotonic() + grace
+        for listener in self.listeners:
+            listener.on_event(0)  # the backlog is empty before the listener closes
+            listener.close()
+        self.listeners.clear()
+        while self.clients.open and time.monotonic() < end:
+            if end - time.monotonic() < min(1.0, grace / 4):
+                self.clients.close_idle()
+            await asyncio.sleep(0.05)
+
+    def close(self) -> None:
+        """End at once; what is in flight is broken off."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.cancel()
+        for listener in self.listeners:
+            listener.close()
+        self.clients.close()
+        self.pool.close()
+
+    def _tick(self) -> None:
+        now = self.poller.now = time.monotonic()
+        self._timer = self.loop.call_later(RESTLESS_TICK if self.board.restless else TICK, self._tick)
+        self.board.tick()
+        if now - self._swept >= TICK:
+            self._swept = now
+            self.clients.sweep(now)
+            self.pool.sweep(now)

@@ -1,0 +1,209 @@
+"""The field lines of a request: what they say about framing, and the lines that go on (RFC 9110 5 and 7.6, RFC 9112 6).
+
+The usual block is accepted by one expression. Any other goes through `read_strictly`, line by line.
+"""
+
+from __future__ import annotations
+
+import re
+
+from router.errors import ExpectationFailed, HeadTooLarge, Malformed
+from router.http1 import grammar
+from router.http1.grammar import CHUNKED, CRLF, EOL, HOP_BY_HOP, TOKEN, VALUE, once
+from router.http1.sender import Sender
+
+NO_ID = 1  # the request has no X-Request-Id that is worth keeping
+NO_TRACE = 2  # … no traceparent
+
+# What a client may not have removed by naming it in Connection: framing, routing, and whatever this router sets.
+_UNTOUCHABLE = frozenset(
+    (b"host", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
+    + (b"x-forwarded-prefix", b"x-request-id", b"traceparent", b"forwarded", b"x-real-ip")
+)
+_REWRITTEN = HOP_BY_HOP | frozenset(
+    (b"host", b"content-length", b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix")
+    + (b"forwarded", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate")
+)
+
+
+class Fields:
+    """A request's field lines, read. The same bytes from the same sender mean the same, so a connection keeps its last one."""
+
+    __slots__ = ("block", "expect", "host", "keep", "length", "lines", "minor", "missing", "special", "trailers", "upgrade")
+
+    def __init__(self, block: bytes, minor: bytes, lines: bytes, host: bytes, length: int, keep: bool, missing: int) -> None:
+        self.block = block  # as received
+        self.minor = minor  # b"0" | b"1": part of what the block means
+        self.lines = lines  # end-to-end lines and our X-Forwarded-For, -Proto and -Host; no hop-by-hop line
+        self.host = host
+        self.length = length  # bytes of the body, or CHUNKED
+        self.keep = keep  # the client wants the connection kept
+        self.missing = missing  # NO_ID | NO_TRACE
+        self.special = length < 0  # some of the following, or chunked
+        self.upgrade = b""  # the protocol asked for, lower case
+        self.expect = False  # 100-continue
+        self.trailers = False  # TE: trailers
+
+
+_plain = grammar.unlike(
+    *(b"connection", b"keep-alive", b"proxy-*", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length", b"host"),
+    *(b"expect", b"http2-settings", b"forwarded", b"x-forwarded-*", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate"),
+)
+_usual = b"|".join(
+    (
+        _plain + TOKEN + rb"++:" + VALUE + rb"*+" + EOL,
+        once(1, b"host", rb"(?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+"),
+        once(2, b"content-length", rb"[0-9]{1,15}+"),
+        once(3, b"x-request-id", grammar.REQUEST_ID + b"+"),
+        once(4, b"traceparent", grammar.TRACEPARENT),
+        once(5, b"tracestate", VALUE + rb"*"),
+        rb"(?(6)(?!)|([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n))",
+    )
+)
+_match_usual = re.compile(rb"(?:%b)*+" % _usual if grammar.POSSESSIVE else rb"(?!)").fullmatch
+
+
+def read_fields(block: bytes, minor: bytes, sender: Sender) -> Fields:
+    """Read a block of field lines, each with its CRLF. Raises Malformed, HeadTooLarge, ExpectationFailed."""
+    if len(block) > 4 * sender.limits.fields and block.count(b"\n") > sender.limits.fields:  # no line is shorter than "a:\r\n"
+        raise HeadTooLarge(f"The request has more than {sender.limits.fields} header fields")
+    found = _match_usual(block)
+    if found is None or minor == b"0":
+        return read_strictly(block, minor, sender)
+    host, length, request_id, trace, state, keep_alive = found.groups()
+    if host is None or (state is not None and trace is None):
+        return read_strictly(block, minor, sender)
+    lines = block
+    if keep_alive is not None:
+        lines = block[: found.start(6)] + block[found.end(6) :]
+    missing = (request_id is None) + 2 * (trace is None)
+    return Fields(block, minor, lines + sender.lines + host + CRLF, host, 0 if length is None else int(length), True, missing)
+
+
+def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
+    """The same for any block, one line at a time: what is rare is read, what is wrong is refused with its reason."""
+    if grammar.match_block(block) is None:
+        raise Malformed(_fault(block))
+    said: dict[bytes, list[bytes]] = {}
+    lines = [(name.lower(), name, value.rstrip(b" \t")) for name, value in grammar.find_lines(block)]
+    for lower, _, value in lines:
+        if lower in _REWRITTEN:
+            said.setdefault(lower, []).append(value)
+    named = _connection(said)
+    host = _host(said, minor)
+    length = _length(said, minor)
+    request_id, trace = _well_formed(said)
+    kept = [
+        name + b": " + value + CRLF
+        for lower, name, value in lines
+        if lower not in _REWRITTEN and lower not in named and lower.replace(b"_", b"-") not in _REWRITTEN
+    ]
+    kept.append(b"Host: " + (host or sender.authority) + CRLF)
+    kept += [b"Content-Length: %d\r\n" % length] if b"content-length" in said else []
+    kept += [b"Expect: 100-continue\r\n"] if _expect(said, minor) else []
+    kept += [b"X-Request-Id: " + request_id + CRLF] if request_id else []
+    kept += [b"traceparent: " + trace + CRLF] if trace else []
+    kept += [b"tracestate: " + value + CRLF for value in said.get(b"tracestate", ())] if trace else []
+    kept.append(_forwarded(said, sender, host or sender.authority))
+    fields = Fields(
+        block, minor, b"".join(kept), host, length, minor == b"1" and b"close" not in named, (not request_id) + 2 * (not trace)
+    )
+    fields.expect = _expect(said, minor)
+    fields.trailers = any(b"trailers" in grammar.members(value) for value in said.get(b"te", ()))
+    fields.upgrade = _upgrade(said, named, minor, length)
+    fields.special = length == CHUNKED or fields.trailers or bool(fields.upgrade) or fields.expect
+    return fields
+
+
+def _fault(block: bytes) -> str:
+    """Say what is wrong with a block that is no sequence of field lines."""
+    for line in block.split(b"\r\n"):
+        if line and grammar.match_block(line + b"\r\n") is None:
+            name, colon, _ = line.partition(b":")
+            if b"\n" in line or b"\r" in line:
+                return "A header line ends in a bare CR or LF; RFC 9112 wants CRLF"
+            if line[:1] in b" \t":
+                return "A header line is folded (obs-fold), which RFC 9112 5.2 forbids"
+            if colon and name != name.rstrip(b" \t"):
+                return "There is a space between a header's name and its colon"
+            if not colon or grammar.match_token(name) is None:
+                return "A header line has no valid name"
+            return "A header's value contains a control character"
+    return "The header section is malformed"
+
+
+def _connection(said: dict[bytes, list[bytes]]) -> frozenset[bytes]:
+    values = said.get(b"connection")
+    if values is None:
+        return frozenset()
+    named = frozenset(member for value in values for member in grammar.members(value))
+    if any(grammar.match_token(member) is None for member in named):
+        raise Malformed("The Connection header is malformed")
+    if named & _UNTOUCHABLE:
+        raise Malformed("The Connection header names a field that must reach the function")
+    return named
+
+
+def _host(said: dict[bytes, list[bytes]], minor: bytes) -> bytes:
+    values = said.get(b"host", [])
+    if not values and minor == b"0":
+        return b""
+    if len(values) != 1:
+        raise Malformed("The Host header is missing" if not values else "There is more than one Host header")
+    if grammar.match_host(values[0]) is None:
+        raise Malformed("The Host header is malformed")
+    return values[0]
+
+
+def _length(said: dict[bytes, list[bytes]], minor: bytes) -> int:
+    lengths, codings = said.get(b"content-length", []), said.get(b"transfer-encoding", [])
+    if codings:
+        if lengths:
+            raise Malformed("Content-Length together with Transfer-Encoding")
+        if minor == b"0":
+            raise Malformed("Transfer-Encoding in HTTP/1.0")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise Malformed("The only Transfer-Encoding understood here is chunked, once")
+        return CHUNKED
+    if not lengths:
+        return 0
+    if len(lengths) > 1:
+        raise Malformed("There is more than one Content-Length")
+    if not lengths[0].isdigit() or len(lengths[0]) > 15:
+        raise Malformed("Content-Length is not a number of at most 15 digits")
+    return int(lengths[0])
+
+
+def _well_formed(said: dict[bytes, list[bytes]]) -> tuple[bytes, bytes]:
+    """X-Request-Id and traceparent, empty where absent, repeated or malformed: then the router makes its own."""
+    ids, traces = said.get(b"x-request-id", []), said.get(b"traceparent", [])
+    request_id = ids[0] if len(ids) == 1 and grammar.match_request_id(ids[0]) else b""
+    trace = traces[0] if len(traces) == 1 and grammar.match_traceparent(traces[0]) else b""
+    return request_id, trace
+
+
+def _expect(said: dict[bytes, list[bytes]], minor: bytes) -> bool:
+    values = said.get(b"expect", [])
+    if not values or minor == b"0":  # RFC 9110 10.1.1: a 100-continue in an HTTP/1.0 request is ignored
+        return False
+    if len(values) > 1 or values[0].lower() != b"100-continue":
+        raise ExpectationFailed("The only expectation understood here is 100-continue")
+    return True
+
+
+def _upgrade(said: dict[bytes, list[bytes]], named: frozenset[bytes], minor: bytes, length: int) -> bytes:
+    """The one protocol asked for. A request with a body, or with a choice of protocols, is answered without an upgrade."""
+    values = said.get(b"upgrade", [])
+    if len(values) != 1 or b"upgrade" not in named or minor == b"0" or length != 0:
+        return b""
+    return values[0].lower() if grammar.match_token(values[0]) else b""
+
+
+def _forwarded(said: dict[bytes, list[bytes]], sender: Sender, host: bytes) -> bytes:
+    """Our X-Forwarded-For, -Proto and -Host; those of a trusted sender are carried on."""
+    if not sender.trusted:
+        return sender.lines + host + CRLF
+    chain = b", ".join([*said.get(b"x-forwarded-for", ()), sender.address])
+    proto = said.get(b"x-forwarded-proto", [sender.scheme])[-1]
+    host = said.get(b"x-forwarded-host", [host])[-1]
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, proto, host)

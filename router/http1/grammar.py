@@ -1,0 +1,105 @@
+"""The words of HTTP/1.1 as regular expressions (RFC 9110 5, RFC 9112 2-7), and whether this interpreter runs them right.
+
+The usual heads are accepted by one possessive expression (`*+` never gives back what it took) in request.py and response.py, so that no Python
+runs for each line; what these do not accept goes the slow way, whose expressions, here, are not possessive and right on every CPython.
+"""
+
+from __future__ import annotations
+
+import re
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+VALUE = rb"[\t\x20-\x7e\x80-\xff]"  # field-vchar, SP, HTAB and obs-text: no NUL, no control character, no bare CR or LF
+EOL = rb"\r\n"
+CRLF = b"\r\n"
+HOST = rb"(?:[A-Za-z0-9\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # RFC 3986 host, RFC 9110 7.2; never empty
+REQUEST_ID = rb"[\x21-\x7e]{1,200}"
+TRACEPARENT = rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"  # W3C Trace Context, version 00
+
+CHUNKED = -1  # a body framed by Transfer-Encoding: chunked
+CLOSE = -2  # a body that ends with the connection
+
+match_block = re.compile(rb"(?:" + TOKEN + rb"+:" + VALUE + rb"*" + EOL + rb")*").fullmatch
+find_lines = re.compile(rb"(" + TOKEN + rb"+):[ \t]*(" + VALUE + rb"*)" + EOL).findall
+match_host = re.compile(HOST).fullmatch
+match_request_id = re.compile(REQUEST_ID).fullmatch
+match_traceparent = re.compile(TRACEPARENT).fullmatch
+match_token = re.compile(TOKEN + rb"+").fullmatch
+find_bare_lf = re.compile(rb"\n(?<!\r\n)").search
+
+# Fields that concern one connection only (RFC 9110 7.6.1), with those that old software still sends.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    )
+)
+# What a trailer may never say (RFC 9110 6.5.1): framing, routing, and what this router sets.
+NEVER_TRAILING = HOP_BY_HOP | frozenset(
+    (
+        b"content-length",
+        b"host",
+        b"expect",
+        b"content-encoding",
+        b"content-type",
+        b"content-range",
+        b"cache-control",
+        b"max-forwards",
+    )
+    + (
+        b"authorization",
+        b"cookie",
+        b"set-cookie",
+        b"range",
+        b"age",
+        b"date",
+        b"expires",
+        b"location",
+        b"retry-after",
+        b"vary",
+        b"warning",
+    )
+    + (
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"x-forwarded-host",
+        b"x-forwarded-prefix",
+        b"x-real-ip",
+        b"x-request-id",
+    )
+    + (b"traceparent", b"server-timing")
+)
+
+
+def unlike(*names: bytes) -> bytes:
+    """An expression that refuses a field line by its name; a look at the first letter spares most lines the rest.
+
+    A `_` counts as `-`: to a CGI-like server (WSGI) both are one variable. A name that ends in "*" stands for all that begin so.
+    """
+    first = bytes(sorted({byte for name in names for byte in name[:1].lower() + name[:1].upper()}))
+    rests = (name[1:-1] if name.endswith(b"*") else name[1:] + b":" for name in names)
+    return rb"(?![%b](?i:%b))" % (first, b"|".join(rest.replace(b"-", b"[-_]") for rest in rests))
+
+
+def once(group: int, name: bytes, value: bytes) -> bytes:
+    """A field line that may come once: `(?(group)(?!)|...)` refuses the second."""
+    spelt = b"".join(b"[%c%c]" % (c - 32, c) if 97 <= c <= 122 else bytes((c,)) for c in name)
+    return rb"(?(%d)(?!)|%b:[ \t]*+(%b)[ \t]*+\r\n)" % (group, spelt, value)
+
+
+def members(value: bytes) -> list[bytes]:
+    """The members of a comma-separated field value, lower case, empty ones left out (RFC 9110 5.6.1)."""
+    return [member for raw in value.lower().split(b",") if (member := raw.strip(b" \t"))]
+
+
+# gh-106052, fixed in 3.11.5 and 3.12.0: the fast paths use possessive expressions only where this matches as it should.
+POSSESSIVE = re.fullmatch(rb"(?:ab?c|d)*+", b"acdabc") is not None and re.match(rb"(?:ab?c)*+", b"aca") is not None

@@ -1,0 +1,30 @@
+"""Who sent a request, as far as heads are concerned: the address, the scheme, and whether its own X-Forwarded-* lines are believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one head. What exceeds them is refused before it costs anything."""
+
+    head: int = 65536  # bytes, request line included: 431
+    fields: int = 100  # field lines: 431
+    target: int = 8192  # bytes of the request target: 414
+
+
+class Sender:
+    """One client connection's constant facts. `lines` are the forwarded lines of an ordinary request, up to the host."""
+
+    __slots__ = ("address", "authority", "limits", "lines", "scheme", "trusted")
+
+    def __init__(
+        self, address: bytes, limits: Limits, scheme: bytes = b"http", authority: bytes = b"localhost", trusted: bool = False
+    ) -> None:
+        self.address = address
+        self.limits = limits
+        self.scheme = scheme
+        self.authority = authority  # the router's own, for HTTP/1.0 requests without Host
+        self.trusted = trusted  # it is in a configured network: what it says of X-Forwarded-* holds
+        self.lines = b"X-Forwarded-For: " + address + b"\r\nX-Forwarded-Proto: " + scheme + b"\r\nX-Forwarded-Host: "

@@ -1,0 +1,12 @@
+"""One buffer that everything is read into (recv_into): a read allocates nothing, and a 64 KiB answer with its head is one read and one send.
+
+What is in it is valid until the next read on this thread, so whoever keeps bytes copies them.
+"""
+
+from __future__ import annotations
+
+SIZE = 131072  # bytes
+BUFFER = bytearray(SIZE)
+VIEW = memoryview(BUFFER)
+BUSY = (BlockingIOError, InterruptedError)  # the kernel has nothing, or takes nothing, just now
+LARGE = 16384  # bytes of payload from which two buffers are sent with sendmsg instead of being joined first

@@ -1,0 +1,466 @@
+"""A client's connection: http1 towards the client, and the near half of an exchange, one request after another.
+
+HEAD -> BODY -> FULL -> HEAD     a request head, its body, and then only its answer
+FULL -> TUNNEL                   after 101
+any  -> LINGER -> CLOSED         the last answer is out; what still comes is read and dropped, so that no RST destroys it
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from router.errors import HeadTimeout, ProxyError
+from router.exchange import IDLE, SENT, Buffer, Exchange
+from router.http1.body import ChunkedReader, chunk, last_chunk
+from router.http1.fields import Fields
+from router.http1.grammar import CRLF
+from router.http1.request import Request, check_unfinished, read_request
+from router.http1.response import Response
+from router.http1.sender import Sender
+from router.problem import render
+from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
+from router.wire.poller import BROKEN, READ, WRITE
+
+if TYPE_CHECKING:
+    from router.wire.listener import Clients
+
+HEAD: Final = 0
+BODY: Final = 1
+FULL: Final = 2
+TUNNEL: Final = 3
+LINGER: Final = 4
+CLOSED: Final = 5
+
+_NO_BODY: Final = (204, 304)
+
+
+class Client:
+    """One connection of a client."""
+
+    __slots__ = (
+        *(
+            "advancing",
+            "begun",
+            "buf",
+            "chunked",
+            "chunking",
+            "clients",
+            "closing",
+            "due",
+            "events",
+            "exchange",
+            "fd",
+            "fields",
+            "left",
+        ),
+        *("last", "method", "out", "recv_into", "send_bytes", "sender", "sock", "state", "ending"),
+    )
+
+    def __init__(self, clients: Clients, sock: socket.socket, sender: Sender) -> None:
+        self.clients = clients
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.recv_into = sock.recv_into
+        self.send_bytes = sock.send
+        self.sender = sender
+        self.exchange = Exchange(clients.board, self)
+        self.state = HEAD
+        self.events = READ
+        self.buf = b""  # an unfinished head, or what came behind the present request
+        self.out = b""  # what the kernel did not take yet
+        self.fields: Fields | None = None  # of the last request
+        self.left = 0  # bytes of the request's body
+        self.chunked: ChunkedReader | None = None
+        self.chunking = False  # the response's body is chunked
+        self.last = False  # the present answer is the last one
+        self.begun = False  # some of a head is there
+        self.ending = False  # shut the write side down once `out` is empty
+        self.method = b""  # of the last request
+        self.advancing = False
+        self.closing = False  # the client sent its FIN
+        self.due = clients.poller.now + clients.times.head  # when the present state has lasted too long; 0: the exchange knows
+        clients.poller.watch(self.fd, self)
+
+    # from the poller
+
+    def on_event(self, events: int) -> None:
+        """Serve the socket."""
+        if events != READ:
+            if events & WRITE:
+                self._flush()
+            if self.state == CLOSED:
+                return
+            if not events & READ:
+                if events & BROKEN:
+                    self.abort()
+                return
+        try:
+            n = self.recv_into(BUFFER)
+        except BUSY:
+            return
+        except OSError:
+            self.abort()
+            return
+        if not n:
+            self._ended()
+            return
+        state = self.state
+        if state == HEAD:
+            self._advance(self.buf + VIEW[:n].tobytes() if self.buf else VIEW[:n].tobytes())
+        elif state == BODY:
+            self._body(n)
+        elif state == FULL:
+            self._read_ahead(n)
+        elif state == TUNNEL:
+            self.exchange.request_data(VIEW[:n])
+
+    # reading
+
+    def _advance(self, data: bytes) -> None:
+        """Begin the request in `data`, and those pipelined behind it as far as they are answered at once."""
+        if self.advancing:  # an answer of our own, inside the loop below, which goes on with it
+            self.buf = data
+            return
+        self.advancing = True
+        try:
+            while data:
+                self.buf = b""
+                try:
+                    if not self._begin(data):
+                        return
+                except ProxyError as error:
+                    self.clients.meters.rejected(error.status)
+                    self.fail(error)
+                if self.state != HEAD:
+                    return
+                data = self.buf
+        finally:
+            self.advancing = False
+
+    def _begin(self, data: bytes) -> bool:
+        """One request head, and what there is of its body. False: it is not whole yet."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or end > self.sender.limits.head:
+            return self._unfinished(data)
+        request = read_request(data, end, self.sender, self.fields)
+        self.fields = fields = request.fields
+        self.method = request.method
+        self.last = not fields.keep
+        self.due = 0.0
+        length = fields.length
+        start = end + 4
+        stop = start + length
+        if length < 0:
+            self._begin_chunked(request, data, start)
+        elif stop > len(data):
+            self.state = BODY
+            self.left = stop - len(data)
+            self.exchange.begin(request, memoryview(data)[start:], False)
+        else:
+            self.state = FULL
+            if stop != len(data):
+                self.buf = data[stop:]
+            self.exchange.begin(request, data[start:stop] if length else b"", True)
+        return True
+
+    def _begin_chunked(self, request: Request, data: bytes, start: int) -> None:
+        reader = ChunkedReader()
+        payload: list[memoryview] = []
+        stop = reader.read(data, start, len(data), payload)
+        self.state = FULL if reader.done else BODY
+        self.chunked = None if reader.done else reader
+        self.buf = data[stop:]
+        self.exchange.trailers = reader.trailers
+        self.exchange.begin(request, b"".join(payload), reader.done)
+
+    def _unfinished(self, data: bytes) -> bool:
+        if data[:2] == b"\r\n":  # RFC 9112 2.2: one empty line before a request is forgiven
+            data = data[2:]
+            if data.find(b"\r\n\r\n") >= 0 and data[:2] != b"\r\n":
+                return self._begin(data)
+        check_unfinished(data, self.sender.limits)
+        if not self.begun:
+            self.begun = True
+            self.due = self.clients.poller.now + self.clients.times.head
+        self.buf = data
+        return False
+
+    def _body(self, n: int) -> None:
+        """More of the request's body is in the buffer."""
+        exchange = self.exchange
+        reader = self.chunked
+        if reader is None:
+            stop = min(n, self.left)
+            self.left -= stop
+            done = not self.left
+            exchange.request_data(VIEW[:stop])
+        else:
+            payload: list[memoryview] = []
+            try:
+                stop = reader.read(BUFFER, 0, n, payload)
+            except ProxyError as error:
+                exchange.request_broken(error)
+                return
+            done = reader.done
+            if payload:
+                exchange.request_data(payload[0] if len(payload) == 1 else b"".join(payload))
+        if done and self.state == BODY:
+            self.state = FULL
+            self.chunked = None
+            self.buf = VIEW[stop:n].tobytes()
+            exchange.request_end(reader.trailers if reader is not None else b"")
+
+    def _read_ahead(self, n: int) -> None:
+        """What comes behind the present request: the next ones."""
+        self.buf += VIEW[:n].tobytes()
+        if len(self.buf) > self.sender.limits.head:
+            self._set(self.events & ~READ)
+
+    def _ended(self) -> None:
+        """A FIN. Inside a request it is truncation, which is never passed on as whole; behind one it is answered."""
+        state = self.state
+        if state == TUNNEL:
+            self._set(self.events & ~READ)
+            self.exchange.request_end(b"")
+        elif state == FULL and self.exchange.client_closing():
+            self.closing = True
+            self._set(self.events & ~READ)
+        else:
+            self.abort()
+
+    # from the exchange
+
+    def respond(self, response: Response, extra: bytes, payload: Buffer, whole: bool, wire: Buffer | None) -> None:
+        """As Downward.respond."""
+        if self.clients.draining:
+            self.last = True
+        if extra or self.last or response.length < 0:
+            self._respond(response, extra, payload)
+        elif wire is not None:
+            self._write(wire)
+        elif len(payload) < LARGE:
+            self._write(response.wire + payload)
+        else:
+            self._write_parts([response.wire, payload])
+
+    def _respond(self, response: Response, extra: bytes, payload: Buffer) -> None:
+        """Any answer but the usual one."""
+        framing = b""
+        if response.length < 0 and self.method != b"HEAD" and response.status not in _NO_BODY:
+            if self.fields is not None and self.fields.minor == b"1":
+                framing = b"Transfer-Encoding: chunked\r\n"
+                self.chunking = True
+            else:
+                self.last = True
+        if self.last:
+            framing += b"Connection: close\r\n"
+        head = response.head + extra + framing + CRLF
+        self._write_parts([head, *(chunk([memoryview(payload)]) if self.chunking else [payload])])
+
+    def inform(self, response: Response) -> None:
+        """As Downward.inform. HTTP/1.0 knows no interim responses."""
+        if self.fields is not None and self.fields.minor == b"1":
+            self._write(response.wire)
+
+    def switch(self, response: Response) -> None:
+        """As Downward.switch."""
+        self._write(response.head + b"Connection: Upgrade\r\nUpgrade: " + response.upgrade + b"\r\n\r\n")
+        self.state = TUNNEL
+        self._set(self.events | READ)
+        data, self.buf = self.buf, b""
+        if data:
+            self.exchange.request_data(data)
+
+    def send(self, payload: Buffer) -> None:
+        """As Downward.send."""
+        if self.chunking:
+            self._write_parts(chunk([memoryview(payload)]))
+        else:
+            self._write(payload)
+
+    def send_end(self, trailers: bytes) -> None:
+        """As Downward.send_end."""
+        if self.state == TUNNEL:
+            self.ending = True
+            self._shut()
+        elif self.chunking:
+            self.chunking = False
+            self._write(last_chunk(trailers))
+
+    def fail(self, error: ProxyError) -> None:
+        """As Downward.fail; also for what never became an exchange."""
+        if self.state >= LINGER:
+            return
+        if self.state != FULL or self.clients.draining:
+            self.last = True
+        head, body = render(error)
+        closing = b"Connection: close\r\n" if self.last else b""
+        self._write(head + closing + CRLF + (b"" if self.method == b"HEAD" else body))
+        self.finished()
+
+    def cut(self) -> None:
+        """As Downward.cut. A body that ends with the connection has no other sign of its end than the FIN: send a RST instead."""
+        if self.state != CLOSED:
+            if self.state != TUNNEL:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.close()
+
+    def finished(self) -> None:
+        """As Downward.finished."""
+        if self.state != FULL or self.last or self.closing:
+            self._linger()
+            return
+        self.state = HEAD
+        self.begun = False
+        self.due = self.clients.poller.now + self.clients.times.idle
+        if not self.events & READ:
+            self._set(self.events | READ)
+        if self.buf:
+            self._advance(self.buf)
+
+    def pause(self) -> None:
+        """As Downward.pause."""
+        self._set(self.events & ~READ)
+
+    def resume(self) -> None:
+        """As Downward.resume."""
+        if not self.closing and not self.events & READ:
+            self._set(self.events | READ)
+
+    # from the clock
+
+    def check(self, now: float) -> None:
+        """Look at the time, and for a hang-up that pausing hides. Called every quarter of a second."""
+        if self.due:
+            if now >= self.due:
+                self._overdue()
+        elif self.exchange.state != IDLE:
+            self.exchange.check(now)
+            if not self.events & READ and not self.closing and self._hung_up():
+                self._ended()
+
+    def _overdue(self) -> None:
+        if self.state == HEAD and self.begun:
+            self.clients.meters.rejected(HeadTimeout.status)
+            self.fail(HeadTimeout("The request head did not come to its end in time"))
+        else:
+            self.close()
+
+    def _hung_up(self) -> bool:
+        """Is there a FIN behind what was not read yet?"""
+        return has_ended(self.sock) and self.exchange.state < SENT
+
+    # writing
+
+    def _write(self, data: Buffer) -> None:
+        if self.out:
+            self.out += data
+            return
+        try:
+            taken = self.send_bytes(data)
+        except BUSY:
+            taken = 0
+        except OSError:
+            self.abort()
+            return
+        if taken != len(data):
+            self._keep_back(bytes(data[taken:]))
+
+    def _write_parts(self, parts: list[Buffer]) -> None:
+        size = sum(len(part) for part in parts)
+        if self.out or size < LARGE:
+            self._write(b"".join(parts))
+            return
+        try:
+            taken = self.sock.sendmsg(parts)
+        except BUSY:
+            taken = 0
+        except OSError:
+            self.abort()
+            return
+        if taken != size:
+            self._keep_back(b"".join(parts)[taken:])
+
+    def _keep_back(self, rest: bytes) -> None:
+        self.out = rest
+        self._set(self.events | WRITE)
+        self.exchange.client_full()
+
+    def _flush(self) -> None:
+        if self.out:
+            try:
+                taken = self.send_bytes(self.out)
+            except BUSY:
+                return
+            except OSError:
+                self.abort()
+                return
+            self.out = self.out[taken:]
+            if self.out:
+                return
+        self._set(self.events & ~WRITE)
+        self._shut()
+        self.exchange.client_ready()
+
+    def _shut(self) -> None:
+        """Send the FIN once everything is out."""
+        if self.ending and not self.out:
+            self.ending = False
+            if self.state == LINGER:
+                self.due = self.clients.poller.now + self.clients.times.linger
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                self.close()
+
+    # the end
+
+    def _linger(self) -> None:
+        """The last answer is on its way. Close, but only when the client has seen it."""
+        if self.state >= LINGER:
+            return
+        if self.closing and not self.out:
+            self.close()
+            return
+        self.state = LINGER
+        self.buf = b""
+        self.due = self.clients.poller.now + self.clients.times.flush
+        self.ending = True
+        self._set(self.events | READ)
+        self._shut()
+
+    def abort(self) -> None:
+        """End at once: the client is gone."""
+        exchange = self.exchange
+        if self.state != CLOSED:
+            self.close()
+            exchange.client_gone()
+
+    def close(self) -> None:
+        """Close the connection. Nothing is reported."""
+        if self.state != CLOSED:
+            self.state = CLOSED
+            self.clients.closed(self)
+
+    def _set(self, events: int) -> None:
+        if events != self.events and self.state != CLOSED:
+            self.events = events
+            self.clients.poller.change(self.fd, events)
+
+
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
+_CLOSE_WAIT: Final = 8  # of Linux' TCP states: the peer sent a FIN
+
+
+def has_ended(sock: socket.socket) -> bool:
+    """Has the peer sent its FIN, unread bytes before it or not? Where the system does not tell: only when nothing is unread."""
+    try:
+        if hasattr(socket, "TCP_INFO") and sock.family != socket.AF_UNIX:
+            return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in (7, _CLOSE_WAIT)
+        return sock.recv(1, socket.MSG_PEEK) == b""
+    except BUSY:
+        return False
+    except OSError:
+        return True

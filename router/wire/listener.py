@@ -1,0 +1,100 @@
+"""Listeners, and what all client connections of one worker share."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router.http1.sender import Limits, Sender
+from router.meters import Meters
+from router.switchboard import Switchboard
+from router.wire.buffer import BUSY
+from router.wire.client import HEAD, Client
+from router.wire.poller import Poller
+
+_AT_ONCE = 64  # connections accepted before those that are open are served again
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a client may take, in seconds."""
+
+    head: float = 15.0  # from a head's first byte to its last: 408
+    idle: float = 75.0  # between requests
+    flush: float = 30.0  # to take the last answer
+    linger: float = 2.0  # to close after it
+
+
+class Clients:
+    """The open client connections."""
+
+    def __init__(self, board: Switchboard, poller: Poller, meters: Meters, limits: Limits, times: Times) -> None:
+        self.board = board
+        self.poller = poller
+        self.meters = meters
+        self.limits = limits
+        self.times = times
+        self.draining = False  # every answer is the last on its connection
+        self.trusts: Callable[[str], bool] = lambda _: False  # may this address speak for others (X-Forwarded-*)?
+        self.open: set[Client] = set()
+
+    def add(self, sock: socket.socket, address: str) -> None:
+        """A client connected."""
+        sender = Sender(address.encode("latin-1"), self.limits, trusted=self.trusts(address))
+        self.open.add(Client(self, sock, sender))
+        self.meters.accepted()
+
+    def closed(self, client: Client) -> None:
+        """A client's connection is over."""
+        self.open.discard(client)
+        self.meters.gone()
+        self.poller.close_socket(client.sock)
+
+    def sweep(self, now: float) -> None:
+        """Look at every connection's time."""
+        for client in list(self.open):
+            client.check(now)
+
+    def close_idle(self) -> None:
+        """Close those that are between requests."""
+        for client in [client for client in self.open if client.state == HEAD and not client.begun]:
+            client.close()
+
+    def close(self) -> None:
+        """Close all."""
+        for client in list(self.open):
+            client.abort()
+
+
+class Listener:
+    """A listening socket. It is not closed here: who made it, closes it."""
+
+    def __init__(self, clients: Clients, sock: socket.socket) -> None:
+        self.clients = clients
+        self.sock = sock
+        self._accept = sock.accept
+        self._tcp = sock.family != socket.AF_UNIX
+        sock.setblocking(False)
+        clients.poller.watch(sock.fileno(), self)
+
+    def on_event(self, events: int) -> None:
+        """Accept who waits."""
+        for _ in range(_AT_ONCE):
+            try:
+                sock, address = self._accept()
+            except BUSY:
+                return
+            except OSError:
+                return  # it hung up already, or we are out of descriptors: those who wait stay in the backlog
+            sock.setblocking(False)
+            if self._tcp:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.clients.add(sock, address[0] if self._tcp else "127.0.0.1")
+
+    def abort(self) -> None:
+        """As Watched.abort: a defect while accepting ends nothing."""
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self.clients.poller.close_socket(self.sock)

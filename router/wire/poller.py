@@ -1,0 +1,221 @@
+"""One poller for the data plane's sockets and for asyncio: ours are served at once, inside `select()`, and the rest is handed back.
+
+No Task, Future or transport stands between the kernel and a connection. asyncio's own selector is nested: one descriptor in ours, asked
+only when it is readable, so that nothing private of `selectors` or `asyncio` is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import selectors
+import socket
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+READ = 1  # EPOLLIN
+WRITE = 4  # EPOLLOUT
+BROKEN = 8 | 16  # EPOLLERR, EPOLLHUP: reported whether asked for or not
+_BATCH = 256  # events taken at once: what the rest waits while these are served stays well under 10 ms
+
+log = logging.getLogger("router")
+
+
+class Watched(Protocol):
+    """A connection or listener on the poller."""
+
+    def on_event(self, events: int) -> None:
+        """Serve READ | WRITE | BROKEN. A call may be spurious: sockets are non-blocking."""
+
+    def abort(self) -> None:
+        """End at once, after `on_event` raised."""
+
+
+class Poller(selectors.BaseSelector):
+    """A selector for asyncio that also serves the data plane. `now` is the monotonic clock, read once for each batch of events."""
+
+    def __init__(self) -> None:
+        self._asyncio = selectors.DefaultSelector()
+        self._watched: dict[int, Any] = {}  # fd -> bound on_event
+        self._doomed: list[socket.socket] = []
+        self._serving = False
+        self.now = time.monotonic()
+
+    @abstractmethod
+    def watch(self, fd: int, watched: Watched, events: int = READ) -> None:
+        """Serve a descriptor from now on."""
+
+    @abstractmethod
+    def change(self, fd: int, events: int) -> None:
+        """Set what a watched descriptor is served for; 0 leaves BROKEN, where the system tells it."""
+
+    @abstractmethod
+    def _forget(self, fd: int) -> None: ...
+
+    def close_socket(self, sock: socket.socket) -> None:
+        """Stop watching a socket and close it: at the end of the batch, so that its number stands for nothing else within it."""
+        fd = sock.fileno()
+        if fd < 0:
+            return
+        if self._watched.pop(fd, None) is not None:
+            self._forget(fd)
+        if self._serving:
+            self._doomed.append(sock)
+        else:
+            sock.close()
+
+    def _serve(self, events: list[tuple[int, int]]) -> bool:
+        """Serve our descriptors; True if asyncio has some, too."""
+        self.now = time.monotonic()
+        self._serving = True
+        watched = self._watched
+        foreign = False
+        for fd, event in events:
+            on_event = watched.get(fd)
+            if on_event is None:
+                foreign = True
+                continue
+            try:
+                on_event(event)
+            except Exception:
+                self._fault(on_event)
+        self._serving = False
+        if self._doomed:
+            for sock in self._doomed:
+                sock.close()
+            self._doomed.clear()
+        return foreign
+
+    def _fault(self, on_event: Any) -> None:
+        """A defect of ours ends one connection, not the worker."""
+        log.exception("a connection was closed because of an error in the router")
+        try:
+            on_event.__self__.abort()
+        except Exception:
+            log.exception("the connection could not be ended in order")
+
+    # what asyncio asks of a selector
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As selectors.BaseSelector.register, for asyncio."""
+        return self._asyncio.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """As selectors.BaseSelector.unregister, for asyncio."""
+        return self._asyncio.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """As selectors.BaseSelector.modify, for asyncio."""
+        return self._asyncio.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        """As selectors.BaseSelector.get_map, for asyncio."""
+        return self._asyncio.get_map()
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        """As selectors.BaseSelector.get_key, for asyncio."""
+        return self._asyncio.get_key(fileobj)
+
+    def close(self) -> None:
+        """Close both selectors. Watched sockets are closed by their owners, before."""
+        self._asyncio.close()
+
+
+class EpollPoller(Poller):
+    """On Linux: epoll itself, without a Python layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._epoll = select.epoll()
+        self._epoll.register(self._asyncio.fileno(), READ)
+        self._poll = self._epoll.poll
+
+    def watch(self, fd: int, watched: Watched, events: int = READ) -> None:
+        """As Poller.watch."""
+        self._epoll.register(fd, events)
+        self._watched[fd] = watched.on_event
+
+    def change(self, fd: int, events: int) -> None:
+        """As Poller.change."""
+        self._epoll.modify(fd, events)
+
+    def _forget(self, fd: int) -> None:
+        self._epoll.unregister(fd)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait, serve ours, return asyncio's."""
+        events = self._poll(-1 if timeout is None else max(0.0, timeout), _BATCH)
+        return self._asyncio.select(0) if self._serve(events) else []
+
+    def close(self) -> None:
+        """As Poller.close."""
+        self._epoll.close()
+        super().close()
+
+
+class SelectorPoller(Poller):
+    """Anywhere else (macOS: kqueue), through the selectors module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ours = selectors.DefaultSelector()
+        self._ours.register(self._asyncio.fileno(), selectors.EVENT_READ)
+        self._quiet: set[int] = set()  # watched for nothing at the moment, which selectors do not know
+
+    def watch(self, fd: int, watched: Watched, events: int = READ) -> None:
+        """As Poller.watch."""
+        self._ours.register(fd, _mask(events))
+        self._watched[fd] = watched.on_event
+
+    def change(self, fd: int, events: int) -> None:
+        """As Poller.change."""
+        if not events:
+            self._forget(fd)
+            self._quiet.add(fd)
+        elif fd in self._quiet:
+            self._quiet.remove(fd)
+            self._ours.register(fd, _mask(events))
+        else:
+            self._ours.modify(fd, _mask(events))
+
+    def _forget(self, fd: int) -> None:
+        if fd in self._quiet:
+            self._quiet.remove(fd)
+        else:
+            self._ours.unregister(fd)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait, serve ours, return asyncio's."""
+        ready = self._ours.select(timeout)
+        events = [(key.fd, (mask & selectors.EVENT_READ) | (WRITE if mask & selectors.EVENT_WRITE else 0)) for key, mask in ready]
+        return self._asyncio.select(0) if self._serve(events) else []
+
+    def close(self) -> None:
+        """As Poller.close."""
+        self._ours.close()
+        super().close()
+
+
+def _mask(events: int) -> int:
+    return (selectors.EVENT_READ if events & READ else 0) | (selectors.EVENT_WRITE if events & WRITE else 0)
+
+
+def new_event_loop(poller: Poller | None = None) -> asyncio.SelectorEventLoop:
+    """An asyncio loop on a poller (a new one when none is given): `asyncio.Runner(loop_factory=new_event_loop)`."""
+    return asyncio.SelectorEventLoop(poller or new_poller())
+
+
+def new_poller() -> Poller:
+    """The fastest poller of this system."""
+    return EpollPoller() if hasattr(select, "epoll") else SelectorPoller()
+
+
+def poller_of(loop: asyncio.AbstractEventLoop) -> Poller:
+    """The poller that this loop, made by `new_event_loop`, runs on. Raises TypeError for any other loop."""
+    poller = getattr(loop, "_selector", None)
+    if not isinstance(poller, Poller):
+        raise TypeError("the data plane needs a loop made by router.wire.poller.new_event_loop")
+    return poller

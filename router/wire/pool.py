@@ -1,0 +1,82 @@
+"""Connections to endpoints: opening them, keeping idle ones, and letting those go that have been idle for too long."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from router import balance
+from router.address import parse_address
+from router.exchange import Exchange
+from router.http1.response import Response
+from router.http1.sender import Limits
+from router.wire.poller import Poller
+from router.wire.upstream import UpstreamConnection
+
+
+class Pool:
+    """All upstream connections of one worker; the idle ones of an endpoint lie in its `idle`, newest last."""
+
+    def __init__(self, poller: Poller, limits: Limits, idle: float, most_idle: int) -> None:
+        self.poller = poller
+        self.limits = limits
+        self.idle = idle  # seconds that a connection is kept idle
+        self.most_idle = most_idle  # idle connections of one endpoint
+        self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
+        self.last_response = self.responses.get
+        self.open_now: set[UpstreamConnection] = set()
+
+    def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
+        """As Connector.open."""
+        family, address = parse_address(upstream.address)
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(address)
+            if code and code != errno.EINPROGRESS:
+                raise OSError(code, errno.errorcode.get(code, "?"))
+        except OSError:
+            sock.close()
+            raise
+        connection = UpstreamConnection(self, upstream, exchange, sock, code == 0)
+        self.open_now.add(connection)
+        return connection
+
+    def put(self, connection: UpstreamConnection, promised: int) -> None:
+        """Keep an idle connection, for less than the function promised to (Keep-Alive: timeout=N): none is used in its last second."""
+        upstream = connection.upstream
+        kept = min(self.idle, promised - 1) if promised else self.idle
+        if kept <= 0 or upstream.gone or len(upstream.idle) >= self.most_idle:
+            connection.close()
+            return
+        connection.expires = self.poller.now + kept
+        upstream.idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """An idle connection ended."""
+        try:
+            connection.upstream.idle.remove(connection)
+        except ValueError:
+            pass  # taken out in the same breath
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """Close its socket."""
+        self.open_now.discard(connection)
+        self.poller.close_socket(connection.sock)
+
+    def sweep(self, now: float) -> None:
+        """Close the idle connections whose time is over, and those of endpoints that went."""
+        for upstream in {connection.upstream for connection in self.open_now}:
+            keep = [] if upstream.gone else [connection for connection in upstream.idle if connection.expires > now]
+            for connection in [connection for connection in upstream.idle if connection not in keep]:
+                connection.close()
+            upstream.idle[:] = keep
+            if upstream.gone:
+                self.responses.pop(upstream, None)
+
+    def close(self) -> None:
+        """Close all."""
+        for connection in list(self.open_now):
+            connection.abort()

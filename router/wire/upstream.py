@@ -1,0 +1,441 @@
+"""A connection to an endpoint: http1 towards the function, and the far half of an exchange.
+
+Between exchanges it lies in its endpoint's list of idle connections, watched, so that one which the function closes is not used again.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Final
+
+from router import balance
+from router.errors import ProxyError
+from router.exchange import TUNNEL, Buffer, Exchange
+from router.http1.body import ChunkedReader, chunk, last_chunk
+from router.http1.grammar import CHUNKED, CLOSE, CRLF
+from router.http1.request import Request
+from router.http1.response import Response, read_response
+from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
+from router.wire.poller import BROKEN, READ, WRITE
+
+if TYPE_CHECKING:
+    from router.wire.pool import Pool
+
+_HEAD: Final = 0
+_LENGTH: Final = 1
+_CHUNKED: Final = 2
+_CLOSE: Final = 3
+_TUNNEL: Final = 4
+_CLOSED: Final = 5
+
+MOST_INTERIM: Final = 16  # 1xx responses to one request: more is a function gone wild
+
+
+class UpstreamConnection:
+    """One socket to one endpoint."""
+
+    __slots__ = (
+        *(
+            "buf",
+            "chunked",
+            "chunking",
+            "connected",
+            "deaf",
+            "ending",
+            "events",
+            "exchange",
+            "expires",
+            "fd",
+            "interim",
+            "keep",
+            "left",
+        ),
+        *("out", "pool", "recv_into", "response", "send_bytes", "sock", "state", "upstream"),
+    )
+
+    def __init__(self, pool: Pool, upstream: balance.Upstream, exchange: Exchange, sock: socket.socket, connected: bool) -> None:
+        self.pool = pool
+        self.upstream = upstream
+        self.exchange: Exchange | None = exchange
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.recv_into = sock.recv_into
+        self.send_bytes = sock.send
+        self.connected = connected
+        self.state = _HEAD
+        self.events = READ if connected else WRITE
+        self.buf = b""  # of an unfinished head
+        self.out = b""  # what the kernel did not take yet
+        self.left = 0  # bytes of the response's body
+        self.chunked: ChunkedReader | None = None
+        self.chunking = False  # the request's body is chunked
+        self.interim = 0
+        self.keep = True  # nothing speaks against using the connection again
+        self.deaf = False  # the function takes no more of this request, but may still answer
+        self.ending = False  # shut the write side down once `out` is empty
+        self.expires = 0.0
+        self.response: Response | None = None
+        pool.poller.watch(self.fd, self, self.events)
+
+    # from the exchange
+
+    def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
+        """As Upward.request."""
+        fields = request.fields
+        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF))
+        if fields.special or payload:
+            return self._request_special(request, extra, payload, whole)
+        try:
+            taken = self.send_bytes(head)
+        except BUSY:
+            taken = 0
+        except OSError:
+            return False
+        if taken != len(head):
+            self._keep_back(head[taken:])
+        return True
+
+    def send(self, payload: Buffer) -> None:
+        """As Upward.send."""
+        self._write(chunk([memoryview(payload)]) if self.chunking else [payload])
+
+    def send_end(self, trailers: bytes) -> None:
+        """As Upward.send_end."""
+        if self.state == _TUNNEL:
+            self.ending = True
+            self._shut()
+        elif self.chunking:
+            self.chunking = False
+            self._write([last_chunk(trailers)])
+
+    def pause(self) -> None:
+        """As Upward.pause."""
+        self._set(self.events & ~READ)
+
+    def resume(self) -> None:
+        """As Upward.resume."""
+        self._set(self.events | READ)
+
+    def release(self) -> None:
+        """As Upward.release."""
+        self.exchange = None
+        response = self.response
+        if not self.keep or self.out or self.deaf or self.state != _HEAD or self.buf or response is None or not response.keep:
+            self.close()
+            return
+        if self.events != READ:
+            self._set(READ)
+        self.interim = 0
+        self.pool.put(self, response.idle)
+
+    def abort(self) -> None:
+        """As Upward.abort."""
+        self.exchange = None
+        self.close()
+
+    def close(self) -> None:
+        """Close it. Nothing is reported."""
+        if self.state != _CLOSED:
+            self.state = _CLOSED
+            self.connected = False
+            self.pool.closed(self)
+
+    # from the poller
+
+    def on_event(self, events: int) -> None:
+        """Serve the socket."""
+        if events != READ:
+            if events & WRITE:
+                self._writable()
+            if self.state == _CLOSED or not (events & READ or events & BROKEN):
+                return
+            if not self.connected:
+                self._connect_failed()
+                return
+        try:
+            n = self.recv_into(BUFFER)
+        except BUSY:
+            return
+        except OSError:
+            self._lost("reset")
+            return
+        exchange = self.exchange
+        if exchange is None:  # idle: an end, or bytes that nobody asked for
+            self.pool.forget(self)
+            self.close()
+        elif not n:
+            self._ended(exchange)
+        else:
+            try:
+                self._read(exchange, n)
+            except ProxyError:
+                self._lost("malformed")
+
+    def _read(self, exchange: Exchange, n: int) -> None:
+        state = self.state
+        if state == _HEAD:
+            self._head(exchange, n)
+        elif state == _LENGTH:
+            self._length(exchange, 0, n)
+        elif state == _CHUNKED:
+            self._chunks(exchange, BUFFER, 0, n)
+        else:
+            exchange.response_data(VIEW[:n])
+
+    def _head(self, exchange: Exchange, n: int) -> None:
+        """The beginning of a response is in the buffer. The usual one is whole, and goes on as one piece."""
+        end = BUFFER.find(b"\r\n\r\n", 0, n) + 2
+        if self.buf or end < 2:
+            self._head_in_parts(exchange, self.buf + VIEW[:n].tobytes())
+            return
+        response = self._parse(VIEW[:end].tobytes())
+        start = end + 2
+        length = response.length
+        if length == n - start and response.status >= 200 and self._has_body(response, exchange):
+            self.response = response
+            exchange.respond(response, VIEW[start:n], True, VIEW[:n] if response.verbatim else None)
+        else:
+            self._respond(exchange, response, VIEW[start:n].tobytes())
+
+    def _head_in_parts(self, exchange: Exchange, data: bytes) -> None:
+        """Interim responses, and heads that came in pieces."""
+        while self.state == _HEAD:
+            end = data.find(b"\r\n\r\n") + 2
+            if end < 2:
+                if len(data) > self.pool.limits.head:
+                    self._lost("malformed")
+                self.buf = data
+                return
+            self.buf = b""
+            response = self._parse(data[:end])
+            data = data[end + 2 :]
+            if response.status >= 200 or response.status == 101:
+                self._respond(exchange, response, data)
+                return
+            if not self._inform(exchange, response) or not data:
+                return
+
+    def _parse(self, block: bytes) -> Response:
+        last = self.pool.last_response(self.upstream)
+        if last is not None and last.block == block:
+            return last
+        response = read_response(block)
+        self.pool.responses[self.upstream] = response
+        return response
+
+    def _has_body(self, response: Response, exchange: Exchange) -> bool:
+        return exchange.request.method != b"HEAD" and response.status not in (204, 304)
+
+    def _inform(self, exchange: Exchange, response: Response) -> bool:
+        self.interim += 1
+        if self.interim > MOST_INTERIM:
+            self._lost("malformed", answered=True)
+            return False
+        exchange.inform(response)
+        return self.exchange is exchange
+
+    def _respond(self, exchange: Exchange, response: Response, data: bytes) -> None:
+        """Any head but the usual one, with what came behind it."""
+        status = response.status
+        if status == 101:
+            self._switch(exchange, response, data)
+            return
+        if status < 200:
+            if self._inform(exchange, response) and data:
+                self._head_in_parts(exchange, data)
+            return
+        self.response = response
+        length = response.length if self._has_body(response, exchange) else 0
+        if length >= 0:
+            self.keep = self.keep and len(data) <= length
+            self.left = length - len(data)
+            if self.left <= 0:
+                exchange.respond(response, data[:length], True, None)
+                return
+            self.state = _LENGTH
+            exchange.respond(response, data, False, None)
+            return
+        exchange.respond(response, b"", False, None)
+        if self.exchange is not exchange:
+            return
+        if length == CHUNKED:
+            self.state = _CHUNKED
+            self.chunked = ChunkedReader()
+            if data:
+                self._chunks(exchange, data, 0, len(data))
+        elif length == CLOSE:
+            self.state = _CLOSE
+            self.keep = False
+            if data:
+                exchange.response_data(data)
+
+    def _switch(self, exchange: Exchange, response: Response, data: bytes) -> None:
+        if not exchange.switch(response):
+            self._lost("malformed", answered=True)
+            return
+        self.state = _TUNNEL
+        self.keep = False
+        if data and self.exchange is exchange:
+            exchange.response_data(data)
+
+    def _length(self, exchange: Exchange, start: int, n: int) -> None:
+        left = self.left
+        if n < left:
+            self.left = left - n
+            exchange.response_data(VIEW[:n])
+            return
+        self.keep = self.keep and n == left
+        self.left = 0
+        self.state = _HEAD
+        exchange.response_data(VIEW[:left])
+        if self.exchange is exchange:
+            exchange.response_end(b"")
+
+    def _chunks(self, exchange: Exchange, data: bytes | bytearray, start: int, end: int) -> None:
+        reader = self.chunked
+        assert reader is not None
+        payload: list[memoryview] = []
+        stop = reader.read(data, start, end, payload)
+        if payload:
+            exchange.response_data(payload[0] if len(payload) == 1 else b"".join(payload))
+        if reader.done and self.exchange is exchange:
+            self.keep = self.keep and stop == end
+            self.chunked = None
+            self.state = _HEAD
+            exchange.response_end(reader.trailers)
+
+    def _ended(self, exchange: Exchange) -> None:
+        """EOF."""
+        if self.state == _CLOSE:
+            exchange.response_end(b"")
+        elif self.state == _TUNNEL:
+            self._set(self.events & ~READ)
+            exchange.response_end(b"")
+        else:
+            self._lost("reset")
+
+    def _lost(self, failure: str, answered: bool = False) -> None:
+        """The connection is of no use any more: tell the exchange, if there is one."""
+        exchange, self.exchange = self.exchange, None
+        answered = answered or bool(self.buf) or self.interim > 0 or failure == "malformed"
+        if exchange is None:
+            self.pool.forget(self)
+        self.close()
+        if exchange is not None:
+            exchange.upstream_lost(answered, failure)
+
+    # writing
+
+    def _request_special(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
+        """A request with a body, or with field lines that concern this connection."""
+        fields = request.fields
+        exchange = self.exchange
+        assert exchange is not None
+        parts: list[Buffer] = [request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra]
+        if fields.special:
+            if fields.length == CHUNKED:
+                parts.append(b"Transfer-Encoding: chunked\r\n")
+            if exchange.upgrade:
+                parts += (b"Connection: Upgrade\r\nUpgrade: ", exchange.upgrade, CRLF)
+            elif fields.trailers:
+                parts.append(b"Connection: TE\r\nTE: trailers\r\n")
+        parts.append(CRLF)
+        if fields.length == CHUNKED:
+            parts += chunk([memoryview(payload)])
+            if whole:
+                parts.append(last_chunk(exchange.trailers))
+        else:
+            parts.append(payload)
+        self.chunking = fields.length == CHUNKED and not whole
+        data = b"".join(parts)
+        try:
+            taken = self.send_bytes(data)
+        except BUSY:
+            taken = 0
+        except OSError:
+            return False
+        if taken != len(data):
+            self._keep_back(data[taken:])
+        return True
+
+    def _write(self, parts: list[Buffer]) -> None:
+        if self.deaf or not parts:
+            return
+        if self.out:
+            self.out += b"".join(parts)
+            return
+        try:
+            if len(parts) == 1:
+                taken = self.send_bytes(parts[0])
+            else:
+                taken = self.sock.sendmsg(parts)
+        except BUSY:
+            taken = 0
+        except OSError:
+            self._stop_writing()
+            return
+        if taken != sum(len(part) for part in parts):
+            self._keep_back(b"".join(parts)[taken:])
+
+    def _keep_back(self, rest: bytes) -> None:
+        self.out = rest
+        self._set(self.events | WRITE)
+        if self.exchange is not None:
+            self.exchange.upstream_full()
+
+    def _stop_writing(self) -> None:
+        """The function closed its side. Its answer may be there already, so reading goes on and will tell."""
+        self.deaf = True
+        self.out = b""
+        self._set((self.events | READ) & ~WRITE)
+
+    def _writable(self) -> None:
+        if not self.connected:
+            self._try_connected()
+            return
+        if self.out:
+            try:
+                taken = self.send_bytes(self.out)
+            except BUSY:
+                return
+            except OSError:
+                self._stop_writing()
+                return
+            self.out = self.out[taken:]
+            if self.out:
+                return
+        self._set(self.events & ~WRITE)
+        self._shut()
+        if self.exchange is not None:
+            self.exchange.upstream_ready()
+
+    def _shut(self) -> None:
+        if self.ending and not self.out:
+            self.ending = False
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # it is gone, and reading will tell
+
+    # connecting
+
+    def _try_connected(self) -> None:
+        error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error in (errno.EINPROGRESS, errno.EALREADY):
+            return
+        if error:
+            self._connect_failed()
+            return
+        self.connected = True
+        self._set(READ)
+        if self.exchange is not None:
+            self.exchange.connected()
+
+    def _connect_failed(self) -> None:
+        self._lost("connect")
+
+    def _set(self, events: int) -> None:
+        if events != self.events and self.state != _CLOSED:
+            self.events = events
+            self.pool.poller.change(self.fd, events)
