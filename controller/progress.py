@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -58,7 +58,7 @@ class Progress:
         ring = self._rings.get(key)
         return [event for event in ring.events if event.id > after] if ring else []
 
-    async def follow(self, key: Key, after: int = 0) -> AsyncIterator[list[Event]]:
+    async def follow(self, key: Key, after: int = 0) -> AsyncGenerator[list[Event]]:
         """Batches of events with a higher id as they come, the first at once though it be empty; ends with the function."""
         ring = self._rings.setdefault(key, _Ring())
         woken = asyncio.Event()
@@ -69,6 +69,8 @@ class Progress:
                 batch = [event for event in ring.events if event.id > after]
                 after = batch[-1].id if batch else after
                 yield batch
+                if woken.is_set():
+                    continue  # more came while the batch was read
                 if ring.over or self._closed:
                     return
                 await woken.wait()

@@ -258,7 +258,8 @@ class Reconciler:
         """Tell the conditions that say something new."""
         before = {each.type: each for each in function.status.conditions}
         for each in status.conditions:
-            if each != before.get(each.type):
+            renewed = each.type == "Ready" and status.observed_generation != function.status.observed_generation
+            if renewed or each != before.get(each.type):
                 about = (each.type, each.status, each.reason, each.message)
                 self.progress.tell((function.project, function.name), *about, status.observed_generation)
                 log.log(logging.INFO if each.type == "Ready" else logging.DEBUG, "%s: %s is %s (%s: %s)", function.name, *about)

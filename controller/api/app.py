@@ -1,0 +1,71 @@
+"""Puts the API together: its routes, its guard and its errors in one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from controller.api import openapi, problem
+from controller.api.functions import Functions
+from controller.api.guard import LOOPBACK, Guard
+from controller.api.streams import Streams
+from controller.archive import Limits
+from controller.ports import Deployer, FunctionStore, SourceStore
+from controller.reconcile import Reconciler
+
+PREFIX = "/api/v1"
+Endpoint = Callable[[Request], Awaitable[Response]]
+Decisions = Callable[[str, str], Sequence[Mapping[str, object]]]  # project, name -> why it has the replicas it has, oldest first
+
+
+def create_app(
+    store: FunctionStore,
+    sources: SourceStore,
+    reconciler: Reconciler,
+    deployer: Deployer,
+    token: str,
+    *,
+    decisions: Decisions | None = None,
+    limits: Limits | None = None,
+    hosts: Collection[str] = LOOPBACK,
+    project: str = "default",
+) -> Starlette:
+    """The application, its paths beginning with /api/v1: mount it at "/", behind the paths of the admin port's own.
+
+    `token` is what callers must bear; it must not be empty. `hosts` are the names, without port, that the API may be
+    called by. `decisions` adds GET /functions/{name}/decisions.
+    """
+    if not token:
+        raise ValueError("the API needs a token: an empty one would let everybody in")
+    functions = Functions(store, sources, limits or Limits(), project)
+    streams = Streams(store, deployer, reconciler.progress, decisions, project)
+    document = openapi.encoded(with_decisions=decisions is not None)
+
+    async def described(request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    one = f"{PREFIX}/functions/{{name}}"
+    routes = [
+        Route(f"{PREFIX}/functions", functions.list, methods=["GET"]),
+        Route(one, _by_method(GET=functions.get, PUT=functions.put, DELETE=functions.delete), methods=["GET", "PUT", "DELETE"]),
+        Route(f"{one}/logs", streams.logs, methods=["GET"]),
+        Route(f"{one}/events", streams.events, methods=["GET"]),
+        *([Route(f"{one}/decisions", streams.decisions, methods=["GET"])] if decisions else []),
+        Route(f"{PREFIX}/openapi.json", described, methods=["GET"]),
+    ]
+    guard = Middleware(Guard, token=token, hosts=hosts)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=problem.HANDLERS)
+
+
+def _by_method(**endpoints: Endpoint) -> Endpoint:
+    """One endpoint for all methods of a path, so that a wrong one is told every right one (RFC 9110 10.2.1, Allow)."""
+
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint

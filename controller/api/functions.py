@@ -1,0 +1,98 @@
+"""The API's verbs on functions: list, get, put, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from controller import validate
+from controller.api import bodies
+from controller.api.view import FunctionList, view
+from controller.archive import Limits
+from controller.errors import Conflict, FieldError, Invalid
+from controller.model import Function, FunctionSpec
+from controller.ports import FunctionStore, SourceStore
+
+UNPACKING = 2  # sources checked at a time: each takes some 300 MiB of memory at the limits' defaults
+_TO_COME = f"sha256:{'0' * 64}"  # stands for a source that is stored when all else is found right
+
+
+class Functions:
+    """Endpoints on the documents of one project."""
+
+    def __init__(self, store: FunctionStore, sources: SourceStore, limits: Limits, project: str) -> None:
+        self._store, self._sources, self._limits, self._project = store, sources, limits, project
+        self._unpacking = asyncio.Semaphore(UNPACKING)
+
+    async def list(self, request: Request) -> Response:
+        return _json(FunctionList(items=[view(each) for each in self._store.list(self._project)]))
+
+    async def get(self, request: Request) -> Response:
+        return _json(view(found(self._store, self._project, request)))
+
+    async def put(self, request: Request) -> Response:
+        """Create or update. What is wrong is found before anything is stored."""
+        name = request.path_params["name"]
+        if problem := validate.label(name):
+            raise Invalid([FieldError("name", problem)])
+        spec, keep = await self._asked(request)
+        before = self._store.get(self._project, name)
+        if before and before.deleting:
+            raise Conflict(f'function "{name}" is being deleted: wait until it is gone, then create it again')
+        spec = await self._with_source(name, spec, keep, before)
+        function = self._store.apply(self._project, name, spec)
+        headers = {"Location": request.url.path}
+        return _json(view(function), 200, None) if before else _json(view(function), 201, headers)
+
+    async def delete(self, request: Request) -> Response:
+        function = found(self._store, self._project, request)
+        self._store.mark_deleting(self._project, function.name)
+        return _json(view(replace(function, deleting=True)), 202)
+
+    async def _asked(self, request: Request) -> tuple[FunctionSpec, Callable[[], str] | None]:
+        """The spec, and what stores the source that came with it."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json":
+            document, files = bodies.document(await bodies.read(request, self._limits.archive_bytes))
+            return validate.decode(document), None if files is None else lambda: self._sources.put(files)
+        if kind in ("application/gzip", "application/x-gzip"):
+            spec = validate.decode(bodies.spec_header(request))  # before the body: what is wrong is told at once
+            archive = await bodies.read(request, self._limits.archive_bytes)
+            return spec, lambda: self._sources.put_archive(archive)
+        raise HTTPException(415, f'Content-Type "{kind}" is not accepted: send application/json or application/gzip')
+
+    async def _with_source(
+        self, name: str, spec: FunctionSpec, keep: Callable[[], str] | None, before: Function | None
+    ) -> FunctionSpec:
+        """The spec, found right, with the digest of its source, which is stored. Raises Invalid, BadSource."""
+        if keep:
+            spec = replace(spec, source=_TO_COME)
+        elif not spec.source and before:
+            spec = replace(spec, source=before.spec.source)
+        if errors := validate.validate(name, spec):
+            raise Invalid(errors)
+        if keep:
+            async with self._unpacking:
+                return replace(spec, source=await asyncio.to_thread(keep))
+        if not self._sources.has(spec.source):
+            raise Invalid([FieldError("source", f"{spec.source} is not stored here: send the function's files along")])
+        return spec
+
+
+def found(store: FunctionStore, project: str, request: Request) -> Function:
+    """The function that the path names. Raises HTTPException 404."""
+    name = request.path_params["name"]
+    function = store.get(project, name)
+    if function is None:
+        raise HTTPException(404, f'there is no function "{name[:80]}"')
+    return function
+
+
+def _json(document: msgspec.Struct, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(document), status, headers, "application/json")

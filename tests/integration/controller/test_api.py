@@ -1,0 +1,379 @@
+"""The management API over a real socket: uvicorn, the reconciler, and a world in memory behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import io
+import json
+import socket
+import tarfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import httpx2
+import pytest
+import uvicorn
+from controller_world import WorldBuilder, WorldDeployer, WorldRoutes
+from starlette.applications import Starlette
+
+from controller.api import create_app
+from controller.archive import Limits
+from controller.memory import MemoryFunctionStore, MemorySourceStore
+from controller.ports import BuildResult
+from controller.reconcile import Reconciler
+
+TOKEN = "secret-token"
+HELLO = {"spec": {"runtime": "node"}, "files": {"handler.js": "module.exports = (req, res) => res.end('hi')"}}
+FILES = {"a.js": ""}
+BAD_FILES = {"a": 1, "b": {"base64": "*"}, "c": {"base32": ""}}
+LIMITS = Limits(archive_bytes=100_000, total_bytes=1_000_000)
+
+
+@dataclass
+class Api:
+    client: httpx2.AsyncClient
+    port: int
+    store: MemoryFunctionStore
+    sources: MemorySourceStore
+    builder: WorldBuilder
+    deployer: WorldDeployer
+
+    async def put(self, name: str = "hello", document: object = HELLO, **more: object) -> httpx2.Response:
+        return await self.client.put(f"/functions/{name}", json=document, **more)  # type: ignore[arg-type]
+
+    async def put_archive(self, archive: bytes, name: str = "hello", spec: object = HELLO["spec"]) -> httpx2.Response:
+        headers = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec))}
+        return await self.client.put(f"/functions/{name}", content=archive, headers=headers)
+
+    async def events(
+        self, name: str = "hello", query: str = "", headers: dict[str, str] | None = None
+    ) -> list[dict[str, object]]:
+        headers = {"Accept": "text/event-stream", **(headers or {})}
+        answer = await self.client.get(f"/functions/hello/events{query}", headers=headers)
+        assert answer.status_code == 200
+        return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+
+
+@contextlib.asynccontextmanager
+async def serving(real: bool) -> AsyncIterator[Api]:
+    store, sources = MemoryFunctionStore(), MemorySourceStore(LIMITS)
+    builder, deployer = WorldBuilder(), WorldDeployer()
+    reconciler = Reconciler(store, builder, deployer, WorldRoutes(), sources)
+    decisions = [{"replicas": 1, "reason": "one waits"}]
+    app = create_app(store, sources, reconciler, deployer, TOKEN, limits=LIMITS, decisions=lambda project, name: decisions)
+    reconciling = asyncio.create_task(reconciler.run())
+    async with listening(app) if real else without_socket(app) as (port, transport):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        base = f"http://127.0.0.1:{port}/api/v1"
+        async with httpx2.AsyncClient(base_url=base, headers=headers, trust_env=False, transport=transport) as client:
+            yield Api(client, port, store, sources, builder, deployer)
+    reconciling.cancel()
+    await asyncio.wait([reconciling])
+
+
+@contextlib.asynccontextmanager
+async def listening(app: Starlette) -> AsyncIterator[tuple[int, None]]:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve([listener]))
+        yield listener.getsockname()[1], None
+        server.should_exit = True
+        await serving
+
+
+@contextlib.asynccontextmanager
+async def without_socket(app: Starlette) -> AsyncIterator[tuple[int, httpx2.ASGITransport]]:
+    yield 8081, httpx2.ASGITransport(app)
+
+
+def with_api(test: Callable[[Api], Awaitable[None]], real: bool = False) -> None:
+    """Run a test against the API; `real`: through a socket, which streams and broken requests need."""
+
+    async def main() -> None:
+        async with asyncio.timeout(30), serving(real) as api:
+            await test(api)
+
+    asyncio.run(main())
+
+
+def tar(files: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def problem(answer: httpx2.Response, status: int) -> dict[str, object]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, object] = answer.json()
+    assert document["status"] == status
+    assert document["title"]
+    return document
+
+
+def test_a_function_is_created_followed_listed_and_deleted() -> None:
+    async def test(api: Api) -> None:
+        created = await api.put()
+        assert (created.status_code, created.headers["location"]) == (201, "/api/v1/functions/hello")
+        assert created.json()["reason"] == "Pending"
+        events = await api.events()
+        assert (events[-1]["type"], events[-1]["status"]) == ("Ready", "True")
+        assert "building" in str(events)
+        (item,) = (await api.client.get("/functions")).json()["items"]
+        assert (item["name"], item["replicas"], item["ready"], item["reason"]) == ("hello", 1, True, "Ready")
+        assert item["url"].endswith("/fn/hello")
+        assert item["spec"]["idleTimeout"] == 300.0
+        deleted = await api.client.delete("/functions/hello")
+        assert (deleted.status_code, deleted.json()["deleting"]) == (202, True)
+        gone = await api.client.get("/functions/hello/events", headers={"Accept": "text/event-stream"})
+        assert gone.status_code == 404 or '"type":"Deleted"' in gone.text
+        problem(await api.client.get("/functions/hello"), 404)
+        assert api.deployer.observe("default", "hello") == []
+
+    with_api(test, real=True)
+
+
+def test_the_same_document_again_changes_nothing() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        await api.events()
+        again = await api.put()
+        assert (again.status_code, again.json()["generation"]) == (200, 1)
+        assert len(await api.events()) >= 1
+        assert api.builder.built == [api.store.list()[0].spec.source[-1]]
+
+    with_api(test)
+
+
+def test_an_update_without_files_keeps_the_source() -> None:
+    async def test(api: Api) -> None:
+        source = (await api.put()).json()["spec"]["source"]
+        updated = await api.put(document={"spec": {"runtime": "node", "scaling": {"max": 3}}})
+        assert updated.status_code == 200
+        assert (updated.json()["generation"], updated.json()["spec"]["source"]) == (2, source)
+
+    with_api(test)
+
+
+def test_an_archive_and_the_same_files_are_the_same_source() -> None:
+    async def test(api: Api) -> None:
+        one = await api.put(document={"spec": {"runtime": "node"}, "files": {"a.js": "1", "b.bin": {"base64": "/wA="}}})
+        other = await api.put_archive(tar({"./b.bin": base64.b64decode("/wA="), "a.js": b"1"}))
+        assert (one.status_code, other.status_code) == (201, 200)
+        assert other.json()["spec"]["source"] == one.json()["spec"]["source"]
+
+    with_api(test)
+
+
+def test_a_failed_build_ends_the_events_and_is_told_with_its_reason() -> None:
+    async def test(api: Api) -> None:
+        source = api.sources.put({"handler.js": b"syntax error"})
+        api.builder.results[source[-1]] = BuildResult(
+            reason="SyntaxError", message="handler.js:1: unexpected identifier", log=("boom",)
+        )
+        await api.put(document={"spec": {"runtime": "node", "source": source}})
+        events = await api.events()
+        assert (events[-1]["type"], events[-1]["status"], events[-1]["reason"]) == ("Ready", "False", "SyntaxError")
+        assert "boom" in [event["message"] for event in events]
+        item = (await api.client.get("/functions/hello")).json()
+        assert (item["ready"], item["reason"]) == (False, "SyntaxError")
+
+    with_api(test)
+
+
+def test_events_can_be_resumed_and_followed_to_the_deletion() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        events = await api.events()
+        last = str(events[-2]["id"])
+        assert [event["id"] for event in await api.events(headers={"Last-Event-ID": last})] == [events[-1]["id"]]
+        followed = asyncio.create_task(api.events(query="?follow=1"))
+        await asyncio.sleep(0.05)
+        await api.client.delete("/functions/hello")
+        assert (await followed)[-1]["type"] == "Deleted"
+
+    with_api(test, real=True)
+
+
+def test_events_are_a_json_list_without_an_event_stream() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        await api.events()
+        items = (await api.client.get("/functions/hello/events")).json()["items"]
+        assert items[-1]["type"] == "Ready"
+
+    with_api(test)
+
+
+def test_logs_come_as_text_and_as_events() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        text = await api.client.get("/functions/hello/logs?tail=2")
+        assert (text.text, text.headers["content-type"]) == ("line 0\nline 1\n", "text/plain; charset=utf-8")
+        async with api.client.stream(
+            "GET", "/functions/hello/logs?tail=1&follow=1", headers={"Accept": "text/event-stream"}
+        ) as answer:
+            line = await anext(answer.aiter_lines())
+        assert json.loads(line[6:])["line"] == "line 0"
+        other = await api.client.get("/functions/hello/logs?replica=another")
+        assert other.text == ""
+        assert "tail must be" in str(problem(await api.client.get("/functions/hello/logs?tail=-1"), 400)["detail"])
+
+    with_api(test, real=True)
+
+
+def test_decisions_are_those_of_the_hook() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        answer = await api.client.get("/functions/hello/decisions")
+        assert answer.json() == {"items": [{"replicas": 1, "reason": "one waits"}]}
+
+    with_api(test)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": ""}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": f"Basic {TOKEN}"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}x"}, 401),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example:80"}, 403),
+        ({"Host": "127.0.0.1@evil.example"}, 403),
+        ({"Host": "localhost:x"}, 403),
+        ({"Host": ""}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Host": "LOCALHOST:1", "Origin": "http://localhost:1"}, 200),
+        ({"Host": "[::1]:8081"}, 200),
+        ({"Authorization": f"bearer {TOKEN}"}, 200),
+    ],
+)
+def test_only_who_has_the_token_and_is_from_here_gets_in(headers: dict[str, str], status: int) -> None:
+    async def test(api: Api) -> None:
+        answer = await api.client.get("/functions", headers=headers)
+        if status == 200:
+            assert answer.status_code == 200
+            return
+        assert problem(answer, status)["detail"]
+        assert ("www-authenticate" in answer.headers) == (status == 401)
+
+    with_api(test)
+
+
+def test_every_wrong_address_and_method_is_a_problem() -> None:
+    async def test(api: Api) -> None:
+        assert "nothing at" in str(problem(await api.client.get("/nowhere"), 404)["detail"])
+        for path in ("", "/logs", "/events", "/decisions"):
+            assert problem(await api.client.get(f"/functions/none{path}"), 404)["detail"] == 'there is no function "none"'
+        assert problem(await api.client.delete("/functions/none"), 404)
+        refused = await api.client.post("/functions/hello", json=HELLO)
+        assert problem(refused, 405)
+        assert set(refused.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD", "PUT", "DELETE"}
+
+    with_api(test)
+
+
+@pytest.mark.parametrize(
+    ("document", "fields"),
+    [
+        ({"spec": {"runtime": "ruby"}, "files": FILES}, ["runtime"]),
+        ({"spec": {"runtime": "node", "scalling": {}}, "files": FILES}, ["scalling"]),
+        (
+            {"spec": {"runtime": "node", "scaling": {"min": 11}, "timeout": -1}, "files": FILES},
+            ["scaling.min", "timeout"],
+        ),
+        ({"spec": {"runtime": "node"}}, ["source"]),
+        ({"spec": {"runtime": "node", "source": "sha256:" + "1" * 64}}, ["source"]),
+        (
+            {"spec": {"runtime": "node"}, "files": BAD_FILES},
+            ["files.a", "files.b", "files.c"],
+        ),
+        ({"spec": {"runtime": "node"}, "file": {}}, ["file"]),
+        ({"files": FILES}, ["spec"]),
+        ([], ["body"]),
+        ({"spec": None, "files": FILES}, ["spec"]),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_told_by_field(document: object, fields: list[str]) -> None:
+    async def test(api: Api) -> None:
+        told = problem(await api.put(document=document), 422)
+        assert told["type"] == "urn:cloudbase:problem:invalid-function"
+        assert [error["field"] for error in told["errors"]] == fields  # type: ignore[index, attr-defined]
+        assert (api.store.list(), api.sources.prune(())) == ([], 0)
+
+    with_api(test)
+
+
+@pytest.mark.parametrize("name", ["Hello", "-a", "a_b", "a.b", "ü", "x" * 53])
+def test_a_name_that_is_no_label_is_refused(name: str) -> None:
+    async def test(api: Api) -> None:
+        told = problem(await api.put(quote(name)), 422)
+        assert [error["field"] for error in told["errors"]] == ["name"]  # type: ignore[index, attr-defined]
+
+    with_api(test)
+
+
+def test_bad_archives_leave_nothing_behind() -> None:
+    async def test(api: Api) -> None:
+        good = tar({"a.js": b"1"})
+        for archive in (b"no gzip", good[:-9], good[:20], tar({"../a": b""}), tar({"/a": b""}), tar({})):
+            assert problem(await api.put_archive(archive), 422)["type"] == "urn:cloudbase:problem:bad-source"
+        assert (
+            problem(await api.put_archive(tar({"bomb": bytes(2_000_000)})), 413)["type"]
+            == "urn:cloudbase:problem:source-too-large"
+        )
+        assert (api.store.list(), api.sources.prune(())) == ([], 0)
+
+    with_api(test, real=True)
+
+
+def test_bodies_of_another_kind_or_broken_are_refused() -> None:
+    async def test(api: Api) -> None:
+        put = api.client.put
+        assert problem(await put("/functions/hello", content=b"{", headers={"Content-Type": "application/json"}), 400)
+        assert problem(await put("/functions/hello", content=b"{}", headers={"Content-Type": "text/plain"}), 415)
+        assert problem(await put("/functions/hello", content=b"{}"), 415)
+        encoded = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        assert problem(await put("/functions/hello", content=b"{}", headers=encoded), 415)
+        assert problem(await put("/functions/hello", content=b"", headers={"Content-Type": "application/gzip"}), 400)
+        broken = {"Content-Type": "application/gzip", "Cloudbase-Spec": "%7B%FF"}
+        assert problem(await put("/functions/hello", content=b"", headers=broken), 400)
+
+    with_api(test)
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_has_all_come() -> None:
+    async def test(api: Api) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        head = "PUT /api/v1/functions/hello HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Authorization: Bearer {TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for _ in range(3):
+            writer.write(b"9c40\r\n" + b"x" * 40_000 + b"\r\n")  # 40,000 bytes each; the limit is 100,000
+        await writer.drain()
+        assert b" 413 " in await reader.readline()
+        writer.close()
+
+    with_api(test, real=True)
+
+
+def test_a_function_that_is_being_deleted_cannot_be_put() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        await api.events()
+        api.deployer.stop_at_once = False
+        await api.client.delete("/functions/hello")
+        told = await api.put()
+        assert problem(told, 409)["type"] == "urn:cloudbase:problem:conflict"
+        assert told.headers["retry-after"] == "1"
+
+    with_api(test)
