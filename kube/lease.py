@@ -145,10 +145,13 @@ class Leadership:
         """Carries the version that the decision was made on. A merge patch, so that labels and annotations stay."""
         fields = {name: value or None for name, value in msgspec.to_builtins(spec).items()}
         body: dict[str, Any] = {"metadata": {"name": self._name}, "spec": {"holderIdentity": None, **fields}}
-        if not self._version:
-            return await self._client.create(LEASES, body, self._namespace)
-        body["metadata"]["resourceVersion"] = self._version
-        return await self._client.merge(LEASES, self._name, body, self._namespace)
+        if self._version:
+            versioned = {**body, "metadata": {"resourceVersion": self._version}}
+            try:
+                return await self._client.merge(LEASES, self._name, versioned, self._namespace)
+            except NotFound:
+                self._version = ""  # somebody deleted it
+        return await self._client.create(LEASES, body, self._namespace)
 
     async def _give_back(self) -> None:
         """Say that nobody holds it any more, so that the next one need not wait. Best effort, within a second or so."""
@@ -219,7 +222,7 @@ class Leadership:
         if event.object is None or event.type == "BOOKMARK":
             return
         if event.type == "DELETED":
-            self._sight, self._version = None, ""
+            self._version = ""  # its holder may not know yet: what we saw of it still has to run out
         else:
             self._note(event.object)
 
@@ -229,7 +232,7 @@ class Leadership:
             async with asyncio.timeout(self._terms.renew_deadline):
                 self._note(await self._client.get(LEASES, self._name, self._namespace))
         except NotFound:
-            self._sight, self._version = None, ""
+            self._version = ""
         except (KubeError, TimeoutError) as error:
             log.warning("lease %s/%s: not seen: %s", self._namespace, self._name, error or "no answer in time")
             return False
