@@ -26,10 +26,8 @@ from test_local_deployer import HELLO, program
 from conftest import deployed, ready, texts_of, until
 
 FAMILY = '''
-print(os.getpid(), flush=True)
-for detached in (False, True):
-    import subprocess
-    print(subprocess.Popen(["sleep", "600"], start_new_session=detached).pid, flush=True)
+import subprocess
+print(os.getpid(), *(subprocess.Popen(["sleep", "600"], start_new_session=away).pid for away in (False, True)), flush=True)
 '''
 async def main():
     async with deployed(Path(sys.argv[1]), **program(FAMILY)) as deployer:
