@@ -13,17 +13,28 @@ function run(command, settings) {
   const child = spawn('/bin/sh', ['-c', command], { stdio: 'inherit', env, detached: true });
   child.on('error', (error) => fail(new Failure('LoadFailed', `cannot start ${JSON.stringify(command)}: ${error.message}`)));
   process.removeAllListeners('SIGTERM');
-  process.on('SIGTERM', () => signal(child, 'SIGTERM'));
-  process.on('exit', () => signal(child, 'SIGKILL'));
-  child.on('exit', (code, name) => process.exit(code ?? (name === 'SIGTERM' ? 0 : 1)));
+  let deadline = 0; // ms, once SIGTERM came
+  process.on('SIGTERM', () => {
+    deadline ||= Date.now() + Math.max(settings.grace - 1, 0) * 1000;
+    signal(child, 'SIGTERM');
+  });
+  process.on('exit', () => signal(child, 'SIGKILL')); // what it left behind
+  child.on('exit', (code, name) => endWithGroup(child, () => deadline, code ?? (name === 'SIGTERM' ? 0 : 1)));
   report(settings.readyFd, { probe: `${settings.host ?? '127.0.0.1'}:${settings.port}` });
 }
 
+/** The shell dies of SIGTERM at once; what it had started may take its time. */
+function endWithGroup(child, deadline, code) {
+  if (Date.now() > deadline() || !signal(child, 0)) process.exit(code);
+  setTimeout(endWithGroup, 20, child, deadline, code);
+}
+
+/** Sends a signal to all of the command's group; says whether there was anyone to get it. */
 function signal(child, name) {
   try {
-    process.kill(-child.pid, name);
+    return process.kill(-child.pid, name);
   } catch {
-    // It has ended already.
+    return false;
   }
 }
 

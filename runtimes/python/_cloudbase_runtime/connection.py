@@ -199,13 +199,11 @@ class Connection(asyncio.Protocol):
         exchange.refuse(500, FAILED, name)
 
     def _health(self, head: Head) -> None:
-        """Answers without touching the function's code. Closes the connection when asked to, and when draining."""
-        draining = self._server.draining
-        body = b'{"status":"draining"}' if draining else b'{"status":"ok"}'
+        """Answers without touching the function's code."""
+        body = b'{"status":"ok"}'
         if not head.keep_alive or head.length:
             self._closing = True
-        lines = [b"HTTP/1.1 503 Service Unavailable" if draining else b"HTTP/1.1 200 OK"]
-        lines += [b"content-type: application/json", b"content-length: %d" % len(body), *self.closing_fields()]
+        lines = [b"HTTP/1.1 200 OK", b"content-type: application/json", b"content-length: %d" % len(body), *self.closing_fields()]
         self.write(b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if head.method == "HEAD" else body))
         self.idle_since = self._server.now()
         if self._closing:

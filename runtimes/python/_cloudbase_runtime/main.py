@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from _cloudbase_runtime.settings import Settings
 
 def main() -> None:
     """Never returns: the process ends with a code of the contract."""
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))  # nothing is in flight yet; process 1 would ignore it
     ready = ReadyLine()
     try:
         ready = ReadyLine(environment.ready_fd(os.environ))

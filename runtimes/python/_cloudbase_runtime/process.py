@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from typing import NoReturn
 
 EXIT_CODES = {
@@ -19,6 +20,9 @@ EXIT_CODES = {
     "ListenFailed": 85,
     "BadSetting": 86,
 }
+
+
+when_orphaned: list[Callable[[], None]] = []  # done before the process ends because its starter is gone
 
 
 class Failure(Exception):
@@ -91,4 +95,6 @@ def _until_closed(fd: int) -> None:
             pass
     except OSError:
         pass  # as good as closed
+    for work in when_orphaned:
+        work()
     os._exit(0)

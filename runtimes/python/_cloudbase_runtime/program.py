@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
 from _cloudbase_runtime.entry import Entry
 from _cloudbase_runtime.load import PACKAGES, explain
-from _cloudbase_runtime.process import Failure, ReadyLine, flush, leave
+from _cloudbase_runtime.process import Failure, ReadyLine, flush, leave, when_orphaned
 from _cloudbase_runtime.settings import Settings
 
 
@@ -23,7 +24,7 @@ def run(entry: Entry, settings: Settings, folder: Path, ready: ReadyLine) -> Non
     os.environ.setdefault("PORT", str(settings.port))
     probe = f"{settings.host or '127.0.0.1'}:{settings.port}"
     if entry.command:
-        _command(entry.command, folder, ready, probe)
+        _command(entry.command, settings, folder, ready, probe)
     else:
         _main(entry, folder, ready, probe)
 
@@ -72,25 +73,44 @@ def _watch_listening() -> threading.Event:
     return listened
 
 
-def _command(command: str, folder: Path, ready: ReadyLine, probe: str) -> None:
+def _command(command: str, settings: Settings, folder: Path, ready: ReadyLine, probe: str) -> None:
     """Starts the command in a group of its own and becomes its shadow: its signals, its exit code."""
     environment = dict(os.environ)
     packages = folder / PACKAGES
     environment["PATH"] = os.pathsep.join([str(packages / "bin"), str(Path(sys.executable).parent), environment.get("PATH", "")])
     environment["PYTHONPATH"] = os.pathsep.join([str(folder), str(packages)])
     environment["PYTHONUNBUFFERED"] = "1"
-    # The shell waits for a line before it becomes the command; if we die first, it reads the end of file and does nothing.
     child = subprocess.Popen(["/bin/sh", "-c", command], env=environment, start_new_session=True)
-    signal.signal(signal.SIGTERM, lambda number, frame: _signal(child, signal.SIGTERM))
+    terminated = threading.Event()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        _signal(child.pid, signal.SIGTERM)
+        terminated.set()
+
+    def kill() -> None:
+        _signal(child.pid, signal.SIGKILL)
+
+    when_orphaned.append(kill)
+    signal.signal(signal.SIGTERM, terminate)
     ready.write(probe=probe)
     code = child.wait()
-    _signal(child, signal.SIGKILL)  # what it left behind
+    if terminated.is_set():
+        _wait_for_group(child.pid, time.monotonic() + max(settings.grace - 1, 0))
+    kill()  # what it left behind
     flush()
     os._exit(code if code >= 0 else (0 if code == -signal.SIGTERM else 1))
 
 
-def _signal(child: subprocess.Popen[bytes], number: int) -> None:
+def _wait_for_group(group: int, deadline: float) -> None:
+    """The shell dies of SIGTERM at once; what it had started may take its time."""
+    while _signal(group, 0) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Whether there was anyone to get it."""
     try:
-        os.killpg(child.pid, number)
+        os.killpg(group, number)
     except ProcessLookupError:
-        pass  # it has ended already
+        return False
+    return True

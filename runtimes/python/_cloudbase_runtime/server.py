@@ -49,7 +49,8 @@ class Server:
         task.add_done_callback(self._done)
 
     async def listen(self) -> asyncio.AbstractServer:
-        """Begins to accept. Raises Failure (ListenFailed)."""
+        """Begins to accept, and to heed SIGTERM. Raises Failure (ListenFailed)."""
+        self._loop.add_signal_handler(signal.SIGTERM, self._terminated.set)
         try:
             if self._settings.socket:
                 return await self._loop.create_unix_server(self._connection, self._settings.socket, backlog=_BACKLOG)
@@ -61,7 +62,6 @@ class Server:
 
     async def serve(self, listening: asyncio.AbstractServer) -> None:
         """Serves until SIGTERM, and then until nothing is in flight or the grace is over."""
-        self._loop.add_signal_handler(signal.SIGTERM, self._terminated.set)
         sweeping = self._loop.create_task(self._sweep())
         await self._terminated.wait()
         self.draining = True

@@ -79,16 +79,18 @@ class Tunnel:
         try:
             key = accept_key(self._head.get(b"sec-websocket-key") or b"")
         except Broken as error:
-            self._answer.refuse(400, str(error), "")
+            self.refuse(400, str(error), "")
             return None
         if self._head.get(b"sec-websocket-version") != b"13":
-            self._answer.refuse(426, "only version 13 of WebSocket is spoken", "")
+            self.refuse(426, "only version 13 of WebSocket is spoken", "")
             return None
         self._key = key
         try:
             await application(scope, self.receive, self.send)
         except (Exception, SystemExit) as error:
             return error
+        if not self._accepted and not self._answer.finished and not self.is_gone:
+            return RuntimeError("the application returned without accepting or closing the WebSocket")
         self.close(1000)
         return None
 
@@ -97,7 +99,9 @@ class Tunnel:
         if self._accepted:
             self.close(1011)
         else:
+            self._connection.close_after()
             self._answer.refuse(status, detail, request_id)
+            self._connection.close()
 
     # -- from the application --------------------------------------------------------------------------------------
 
@@ -121,7 +125,7 @@ class Tunnel:
             if self._accepted:
                 self.close(message.get("code", 1000), message.get("reason") or "")
             else:
-                self._answer.refuse(403, "The function did not accept the WebSocket.", "")
+                self.refuse(403, "The function did not accept the WebSocket.", "")
         elif kind == "websocket.send" and self._accepted:
             await self._send(message)
         else:

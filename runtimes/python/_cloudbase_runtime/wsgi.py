@@ -48,6 +48,9 @@ class _Call:
     def run(self, application: Wsgi) -> None:
         pieces = application(self._environ, self.start_response)
         try:
+            if isinstance(pieces, (list, tuple)) and len(pieces) == 1 and not self._sent:
+                self._whole(pieces[0])
+                return
             for piece in pieces:
                 if piece:  # PEP 3333: the head waits for the first piece that is not empty
                     self.write(piece)
@@ -65,6 +68,12 @@ class _Call:
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         self._start = {"type": "http.response.start", "status": int(status.split(" ", 1)[0]), "headers": fields}
         return self.write
+
+    def _whole(self, body: bytes) -> None:
+        """The usual answer, one piece: its length is known, and one trip to the loop is enough."""
+        if self._start is not None and all(name.lower() != b"content-length" for name, _ in self._start["headers"]):
+            self._start["headers"].append((b"content-length", b"%d" % len(body)))
+        self._put(body, more=False)
 
     def write(self, piece: bytes) -> None:
         self._put(piece, more=True)
