@@ -90,7 +90,7 @@ class Going(NamedTuple, Generic[W]):
 class Live(Generic[W]):
     """One entry of the table. Until its first request it is little more than the Route: see `begin`."""
 
-    __slots__ = ("budget", "only", "open", "revisions", "room", "route", "row")
+    __slots__ = ("budget", "only", "open", "revisions", "room", "route", "row", "sampled")
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -100,6 +100,7 @@ class Live(Generic[W]):
         self.room: Room | None = None
         self.budget: RetryBudget | None = None
         self.row: Row | None = None  # the meters' row, put here by who opens it
+        self.sampled = False  # whether the last sample was of anything: the row has to be told when it is over
 
     def begin(self, now: float) -> dict[str, Revision[W]]:
         """The first request came: make revisions, gates and endpoints."""
@@ -176,15 +177,27 @@ class Live(Generic[W]):
         upstream = known.upstreams.all.get(address)
         return upstream.in_flight if upstream else 0
 
-    def sample(self, now: float) -> Sample:
-        """The load since the last call, over all revisions; call it about once a second."""
+    def sample(self, now: float) -> Sample | None:
+        """The load since the last call, over all revisions; call it about once a second. None: there was none.
+
+        It is written into the meters' row, too, for the control process.
+        """
+        quiet = [revision.gate.quiet(now) for revision in (self.revisions or {}).values()]
+        if all(quiet):
+            if self.sampled:
+                self.sampled = False
+                self._write_load(now, 0, 0, 0.0, 0)
+            return None
+        self.sampled = True
         loads = [revision.gate.sample(now) for revision in (self.revisions or {}).values()]
-        return Sample(
-            at=now,
-            concurrency=sum(load.concurrency for load in loads),
-            requests=sum(load.requests for load in loads),
-            present=sum(load.busy + load.waiting for load in loads),
-        )
+        busy, waiting = sum(load.busy for load in loads), sum(load.waiting for load in loads)
+        requests = sum(load.requests for load in loads)
+        self._write_load(now, busy, waiting, sum(load.concurrency * load.seconds for load in loads), requests)
+        return Sample(now, sum(load.concurrency for load in loads), requests, busy + waiting)
+
+    def _write_load(self, now: float, busy: int, waiting: int, area: float, requests: int) -> None:
+        if self.row is not None:
+            self.row.load(now, busy, waiting, area, requests)
 
     def _move(self, now: float) -> list[Going[W]]:
         strangers = [

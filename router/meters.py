@@ -91,7 +91,8 @@ KIND: Final = 17  # MAGIC
 PAGES: Final = 18  # of the book that were ever used
 ACCEPTED: Final = 19  # client connections
 GONE: Final = 20
-REJECTIONS: Final = 21  # REJECTED
+BEAT: Final = 21  # microseconds of the monotonic clock when the worker last wrote the loads of all its rows
+REJECTIONS: Final = 22  # REJECTED
 
 _AT: Final = tuple(LATENCY + BUCKETS * (first if 1 <= first <= 5 else 0 if first == 0 else 5) for first in range(10))
 _REASON: Final = {name: UNSERVED + n for n, name in enumerate(REASONS)}
@@ -146,12 +147,12 @@ class Row:
         """A connection to an endpoint was closed."""
         self._cells[CLOSED] += 1
 
-    def load(self, now: float, in_flight: int, waiting: int, seconds: float, concurrency: float, requests: int) -> None:
-        """The gate's sample of an interval of so many seconds: the control process reads the autoscaler's samples from it."""
+    def load(self, now: float, in_flight: int, waiting: int, area: float, requests: int) -> None:
+        """What is there, and what came since the last call: the integral of requests present (request-seconds), and arrivals."""
         cells = self._cells
         cells[IN_FLIGHT] = in_flight
         cells[WAITING] = waiting
-        cells[AREA] += int(concurrency * seconds * 1e6)
+        cells[AREA] += int(area * 1e6)
         cells[ARRIVED] += requests
         cells[LOADED_AT] = int(now * 1e6)
 
@@ -207,6 +208,10 @@ class Meters:
     def rejected(self, status: int) -> None:
         """A request was answered by the router before a route was known."""
         self._cells[_REJECTION.get(status, _REJECTION[0])] += 1
+
+    def beat(self, now: float) -> None:
+        """The loads of all rows are written: what they say is of this moment."""
+        self._cells[BEAT] = int(now * 1e6)
 
     def _fresh(self, label: bytes) -> Row:
         page = self._used

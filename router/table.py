@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from autoscaler.model import Sample
 from router.live import Going, Live
 from router.model import Route, RouteKey
 
@@ -49,6 +50,15 @@ class Table(Generic[W]):
         """The first request of a route came (`live.revisions is None`): make what it needs."""
         live.begin(now)
         self.called[live.route.key] = live
+
+    def sample(self, now: float) -> dict[RouteKey, Sample]:
+        """What each called route saw since the last call, about a second ago; an idle one is left out. Rows are written, too."""
+        samples = {}
+        for key, live in self.called.items():
+            sample = live.sample(now)
+            if sample is not None:
+                samples[key] = sample
+        return samples
 
     def put(self, route: Route, now: float) -> list[Going[W]]:
         """Add the route or replace the one with its key; returns the waiters that go now."""

@@ -96,8 +96,8 @@ def test_each_other_fact_has_its_own_cell() -> None:
 def test_the_load_is_kept_as_an_integral_that_never_shrinks() -> None:
     buffer = book()
     row = Meters(buffer).open("hello")
-    row.load(10.0, 3, 1, 1.0, 2.5, 7)
-    row.load(11.5, 0, 0, 1.5, 1.0, 0)
+    row.load(10.0, 3, 1, 2.5, 7)
+    row.load(11.5, 0, 0, 1.5, 0)
     cells = read_functions(buffer)["hello"]
     in_flight, waiting, area, arrived, at = cells[LOADED_AT - 4 : LOADED_AT + 1]
     assert (in_flight, waiting, area, arrived, at) == (0, 0, 4_000_000, 7, 11_500_000)

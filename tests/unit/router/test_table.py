@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from autoscaler.model import Policy
+from autoscaler.model import Policy, Sample
 from router.gate import GO, UNLIMITED, WAIT
 from router.live import Live, Revision
+from router.meters import IN_FLIGHT, PAGE, Meters, read_functions
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
 from router.table import Table
 
@@ -247,7 +248,27 @@ def test_the_sample_is_over_all_revisions() -> None:
     arrive(live, "x", 0.0)
     arrive(live, "y", 0.9)
     sample = live.sample(NOW + 1)
+    assert sample is not None
     assert (sample.concurrency, sample.requests, sample.present) == (pytest.approx(2.0), 2, 2)
+
+
+def test_idle_routes_are_left_out_of_the_samples_and_their_rows_are_told_once() -> None:
+    table: Table[str] = Table()
+    buffer = memoryview(bytearray(4 * PAGE))
+    live = called(table, backend("r1", "a"))
+    live.row = Meters(buffer).open("hello")
+    revision, _ = arrive(live, "x")
+    upstream = revision.take(Random(1).random, NOW)
+    assert upstream is not None
+    assert table.sample(NOW + 1) == {HELLO: Sample(NOW + 1, 1.0, 1, 1)}
+    assert read_functions(buffer)["hello"][IN_FLIGHT] == 1
+    revision.leave(upstream, NOW + 1.5)
+    assert table.sample(NOW + 2) == {HELLO: Sample(NOW + 2, 0.5, 0, 0)}
+    assert table.sample(NOW + 3) == {}
+    assert read_functions(buffer)["hello"][IN_FLIGHT : IN_FLIGHT + 3] == (0, 0, 1_500_000)
+    assert table.sample(NOW + 9) == {}
+    revision.gate.arrive("y", NOW + 9.5, NOW + 60)
+    assert table.sample(NOW + 10) == {HELLO: Sample(NOW + 10, 0.5, 1, 1)}  # averaged over this second, not over the idle ones
 
 
 def test_bounds_of_the_queue_follow_the_settings() -> None:
