@@ -69,6 +69,11 @@ def variable(name: str) -> str | None:
     return os.environ.get(f"CLOUDBASE_{name.upper()}") or None
 
 
+def environment() -> dict[str, str]:
+    """The whole environment, for builds and functions, which get the harmless part of it."""
+    return dict(os.environ)
+
+
 def address(value: Any) -> Address:
     """Read HOST:PORT, [v6]:PORT or :PORT (loopback). Raises ValueError with what it must be."""
     text = str(value)
