@@ -30,7 +30,7 @@ class LogFolder:
         path = self._folder / f"{replica}.log"
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._prune()
+            self._prune(replica)
         text = "".join(f"{line.time} {line.stream} {line.line}\n" for line in lines)
         with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -70,12 +70,13 @@ class LogFolder:
         if self._files == 1:
             path.unlink()
 
-    def _prune(self) -> None:
-        """Make room for one more replica."""
+    def _prune(self, coming: str) -> None:
+        """Make room for a replica."""
         youngest: dict[str, float] = {}
         for path in self._folder.glob("*.log*"):
             replica = path.name.partition(".log")[0]
-            youngest[replica] = max(youngest.get(replica, 0.0), path.stat().st_mtime)
+            if replica != coming:
+                youngest[replica] = max(youngest.get(replica, 0.0), path.stat().st_mtime)
         for replica in sorted(youngest, key=lambda name: youngest[name], reverse=True)[max(self._replicas - 1, 0) :]:
             for path in [self._folder / f"{replica}.log", *self._old(replica)]:
                 path.unlink(missing_ok=True)
