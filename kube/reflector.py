@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from kube.backoff import Backoff
 from kube.cache import Cache, Delta
 from kube.client import PAGE_SIZE, Client
-from kube.codec import WatchEvent
+from kube.codec import Key, WatchEvent
 from kube.errors import Gone, KubeError
 from kube.model import Object
 from kube.resource import Resource
@@ -106,7 +106,9 @@ class Reflector(Generic[T]):
         self._page_size = self._pace.page_size
         self.state.lists += 1
         self.state.list_seconds = time.monotonic() - started_at
-        self._note_broken()
+        self.state.broken = len(self.cache.broken)
+        for key, message in self.cache.broken.items():
+            self._warn(key, message)
         for number, delta in enumerate(deltas, 1):
             self._tell_one(delta)
             if number % BREATH == 0:
@@ -143,7 +145,8 @@ class Reflector(Generic[T]):
             if delta is not None:
                 self._tell_one(delta)
             if event.broken is not None:
-                self._note_broken()
+                self._warn(event.broken.key, event.broken.message)
+        self.state.broken = len(self.cache.broken)
 
     def _tell_one(self, delta: Delta[T]) -> None:
         self.state.deltas += 1
@@ -162,10 +165,8 @@ class Reflector(Generic[T]):
         self.state.last_contact = time.monotonic()
         self.state.error = ""
 
-    def _note_broken(self) -> None:
-        self.state.broken = len(self.cache.broken)
-        for key, message in self.cache.broken.items():
-            log.warning("%s %s: not understood, its last good state stays: %s", self._resource.title, "/".join(key), message)
+    def _warn(self, key: Key, message: str) -> None:
+        log.warning("%s %s: not understood, its last good state stays: %s", self._resource.title, "/".join(key), message)
 
     async def _wait(self, error: KubeError) -> None:
         if self.state.error != str(error):
