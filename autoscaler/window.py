@@ -45,7 +45,14 @@ class Window:
         begin = max(end - seconds + 1, self._first, self._newest - length + 1)
         if end < begin:
             return 0.0
-        total = sum(cells[second % length] for second in range(begin, min(end, self._newest) + 1))
+        last = min(end, self._newest)
+        left, right = begin % length, last % length + 1
+        if last < begin:
+            total = 0.0
+        elif left < right:
+            total = sum(cells[left:right])
+        else:  # the ring's end lies between them
+            total = sum(cells[left:]) + sum(cells[:right])
         return total / (end - begin + 1)
 
     def stretched(self, seconds: int) -> Window:

@@ -106,7 +106,7 @@ class GateMachine(RuleBasedStateMachine):
         assert [ticket.waiter for ticket in tickets] == self.queues[n]
         assert all((ticket.deadline, ticket.held) == (ticket.waiter.deadline, ticket.waiter.held) for ticket in tickets)
         went = self.gates[1 - n].admit(tickets, self.now)
-        self.queues[1 - n] = sorted(self.queues[0] + self.queues[1], key=lambda waiter: waiter.since)
+        self.queues[1 - n] = sorted(self.queues[1 - n] + self.queues[n], key=lambda waiter: waiter.since)
         self.queues[n] = []
         self.expect(1 - n, went)
 
