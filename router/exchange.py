@@ -10,7 +10,7 @@ can stand beside it. Each half speaks to the other through this state machine, w
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from router.balance import Upstream
 from router.errors import BadUpstream, BodyTimeout, BodyTooLarge, ColdStartTimeout, ProxyError, Refused, ResponseTimeout
@@ -19,10 +19,9 @@ from router.http1.request import Request
 from router.http1.response import Response
 from router.live import Live, Revision
 from router.sticky import sticky_value
+from router.streams import Buffer, Downward, Upward
 from router.switchboard import Switchboard
 from router.wake import Wake
-
-Buffer = bytes | bytearray | memoryview
 
 IDLE: Final = 0
 WAITING: Final = 1  # in a gate's queue
@@ -34,70 +33,6 @@ TUNNEL: Final = 6
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))  # RFC 9110 9.2.2
 BACKOFF_FOR: Final = 0.05  # seconds
-
-
-class Downward(Protocol):
-    """The stream to the client. Buffers are taken or copied before a call returns."""
-
-    def respond(self, response: Response, extra: bytes, payload: Buffer, whole: bool, wire: Buffer | None) -> None:
-        """The final head with `extra` field lines, and the payload so far; `whole`: there is no more. `wire`, when given, is head
-        and payload as one buffer as they came, which a codec of the same kind may send as it is if `extra` is empty."""
-
-    def inform(self, response: Response) -> None:
-        """An interim response (1xx)."""
-
-    def switch(self, response: Response) -> None:
-        """101: from now on `send` is raw."""
-
-    def send(self, payload: Buffer) -> None:
-        """More of the body."""
-
-    def send_end(self, trailers: bytes) -> None:
-        """The end of the body."""
-
-    def fail(self, error: ProxyError) -> None:
-        """No response of the function will come: answer with this error."""
-
-    def cut(self) -> None:
-        """The response broke off: the client must be able to tell."""
-
-    def finished(self) -> None:
-        """The exchange is over, in order; the stream may begin another."""
-
-    def pause(self) -> None:
-        """Stop reading the request's body."""
-
-    def resume(self) -> None:
-        """Go on reading it."""
-
-
-class Upward(Protocol):
-    """The stream to an endpoint."""
-
-    exchange: Exchange | None
-    connected: bool
-    expires: float  # monotonic seconds after which an idle connection is not used any more
-
-    def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
-        """The head with `extra` field lines, and the body so far. False: it was closed before the kernel took a byte; nothing was sent."""
-
-    def send(self, payload: Buffer) -> None:
-        """More of the body."""
-
-    def send_end(self, trailers: bytes) -> None:
-        """The end of the body."""
-
-    def pause(self) -> None:
-        """Stop reading the response."""
-
-    def resume(self) -> None:
-        """Go on reading it."""
-
-    def release(self) -> None:
-        """The exchange is over, in order: keep the connection for another if it can be."""
-
-    def abort(self) -> None:
-        """Close it now. Nothing is reported back."""
 
 
 class Exchange:
@@ -424,6 +359,7 @@ class Exchange:
         if admission is WAIT:
             self.state = WAITING
             self.held = bytes(payload)
+            self._bound()
             return
         self.live.row.unserved(admission.reason.value)  # type: ignore[union-attr]
         raise Refused(_capital(admission.reason.words), admission.retry_after)

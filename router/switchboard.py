@@ -20,7 +20,8 @@ from router.table import Table
 from router.wake import Wake
 
 if TYPE_CHECKING:
-    from router.exchange import Exchange, Upward
+    from router.exchange import Exchange
+    from router.streams import Upward
 
 
 class Clock(Protocol):

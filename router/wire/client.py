@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from router.errors import HeadTimeout, ProxyError
-from router.exchange import IDLE, SENT, Buffer, Exchange
+from router.exchange import IDLE, SENT, Exchange
 from router.http1.body import ChunkedReader, chunk, last_chunk
 from router.http1.fields import Fields
 from router.http1.grammar import CRLF
@@ -20,6 +20,7 @@ from router.http1.request import Request, check_unfinished, read_request
 from router.http1.response import Response
 from router.http1.sender import Sender
 from router.problem import render
+from router.streams import Buffer
 from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
 from router.wire.poller import BROKEN, READ, WRITE
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from router import balance
 from router.errors import ProxyError
-from router.exchange import TUNNEL, Buffer, Exchange
+from router.exchange import Exchange
 from router.http1.body import ChunkedReader, chunk, last_chunk
 from router.http1.grammar import CHUNKED, CLOSE, CRLF
 from router.http1.request import Request
 from router.http1.response import Response, read_response
-from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
+from router.streams import Buffer
+from router.wire.buffer import BUFFER, BUSY, VIEW
 from router.wire.poller import BROKEN, READ, WRITE
 
 if TYPE_CHECKING:
