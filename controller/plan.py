@@ -68,7 +68,7 @@ def plan(function: Function, observed: Observed, now: float, rules: Rules | None
             *_route(function, seen, decided, settled),
             *_deploy(seen, decided, settled),
             *_dropped(seen, decided, rules),
-            *_status(function, seen, decided, now, rules),
+            *_status(function, _without_old_build(seen, build), decided, now, rules),
         ),
         again_at=min((at for at in times if at is not None and at > now), default=None),
         draining=draining,
@@ -164,6 +164,11 @@ def _build(function: Function, observed: Observed, now: float, rules: Rules) -> 
         return [], None
     at = build.ended + min(rules.retry_longest, rules.retry_first * 2.0 ** min(build.attempt - 1, 16))
     return ([StartBuild(wanted, build.attempt + 1)], None) if now >= at else ([], at)
+
+
+def _without_old_build(observed: Observed, build: list[Action]) -> Observed:
+    """What the status is judged by: a build that another follows now says nothing any more, least of all that it failed."""
+    return dataclasses.replace(observed, build=None) if any(isinstance(each, StartBuild) for each in build) else observed
 
 
 def _names(observed: Observed) -> list[str]:
