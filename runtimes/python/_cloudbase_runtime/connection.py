@@ -11,10 +11,10 @@ from _cloudbase_runtime.asgi import Scope, scope_of
 from _cloudbase_runtime.exchange import HIGH_WATER, Exchange
 from _cloudbase_runtime.http1 import BadRequest, Head, Parser
 from _cloudbase_runtime.logs import request_id
-from _cloudbase_runtime.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from _cloudbase_runtime.server import Server
+    from _cloudbase_runtime.tunnel import Tunnel
 
 HEALTH_PATH = b"/_cloudbase/health"
 FAILED = "The function failed; its log has the reason."
@@ -42,16 +42,16 @@ class Connection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if isinstance(self._exchange, Tunnel):
+        if self._exchange is None or isinstance(self._exchange, Exchange):
+            self._parser.feed(data)
+            self._advance()
+        else:
             self._exchange.feed(data)
-            return
-        self._parser.feed(data)
-        self._advance()
 
     def eof_received(self) -> bool:
         """A client may close its side after a whole request and still be answered (RFC 9112 9.6)."""
         self._half_closed = True
-        if isinstance(self._exchange, Tunnel) or self._exchange is None or not self._exchange.whole:
+        if not isinstance(self._exchange, Exchange) or not self._exchange.whole:
             return False
         self._closing = True
         return True
@@ -93,12 +93,12 @@ class Connection(asyncio.Protocol):
         """This answer is the last one."""
         self._closing = True
 
-    def closing_fields(self) -> list[bytes]:
-        """What the answer says about the connection's future."""
+    def own_fields(self) -> list[bytes]:
+        """What the server adds to an answer: the date, and what the future of the connection is."""
         if self._closing or self._server.draining:
             self._closing = True
-            return [b"connection: close"]
-        return [b"connection: keep-alive", b"keep-alive: timeout=%d" % self._server.keep_alive]
+            return [self._server.date(), b"connection: close"]
+        return [self._server.date(), b"connection: keep-alive", b"keep-alive: timeout=%d" % self._server.keep_alive]
 
     def abort(self) -> None:
         """Breaks off, so that no short body looks whole."""
@@ -127,10 +127,10 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         """The grace is over: a tunnel is closed properly, a request is broken off."""
-        if isinstance(self._exchange, Tunnel):
-            self._exchange.close(1001)
-        else:
+        if self._exchange is None or isinstance(self._exchange, Exchange):
             self.transport.abort()
+        else:
+            self._exchange.close(1001)
 
     # -- private ---------------------------------------------------------------------------------------------------
 
@@ -178,6 +178,8 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: Head) -> None:
         if head.upgrade == b"websocket" and head.method == "GET" and self._server.upgrades:
+            from _cloudbase_runtime.tunnel import Tunnel  # not before it is needed: most functions have no WebSocket
+
             tunnel = Tunnel(self, head)
             self._start(tunnel, head, "websocket")
             tunnel.feed(self._parser.rest())
@@ -203,7 +205,7 @@ class Connection(asyncio.Protocol):
         body = b'{"status":"ok"}'
         if not head.keep_alive or head.length:
             self._closing = True
-        lines = [b"HTTP/1.1 200 OK", b"content-type: application/json", b"content-length: %d" % len(body), *self.closing_fields()]
+        lines = [b"HTTP/1.1 200 OK", b"content-type: application/json", b"content-length: %d" % len(body), *self.own_fields()]
         self.write(b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if head.method == "HEAD" else body))
         self.idle_since = self._server.now()
         if self._closing:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HIGH_WATER = 256 * 1024  # bytes of a body that wait for the application before reading is paused
 _BODYLESS = (204, 304)
+_OURS = (b"connection", b"keep-alive", b"transfer-encoding", b"date")  # fields that the server writes itself
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -126,8 +127,8 @@ class Exchange:
         lines = [b"HTTP/1.1 %d %s" % (status, _REASONS.get(status, b""))]
         for name, value in fields:
             lower = bytes(name).lower()
-            if lower in (b"connection", b"keep-alive", b"transfer-encoding"):
-                continue  # the connection is ours
+            if lower in _OURS:
+                continue
             if lower == b"content-length":
                 self._left = int(value)
             if any(bad in name or bad in value for bad in (b"\r", b"\n", b"\0")):
@@ -139,7 +140,7 @@ class Exchange:
             lines.append(b"transfer-encoding: chunked" if self._chunked else b"")
         if not self._head.keep_alive or not self._continued or (self._left is None and not self._chunked and not self._silent):
             self._connection.close_after()
-        lines += self._connection.closing_fields()
+        lines += self._connection.own_fields()
         self._head_bytes = b"\r\n".join(line for line in lines if line) + b"\r\n\r\n"
         asyncio.get_running_loop().call_soon(self._flush_head)
 

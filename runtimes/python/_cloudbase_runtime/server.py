@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from _cloudbase_runtime.settings import Settings
 KEEP_ALIVE = 75  # seconds that an idle connection is kept; the router lets go after 60
 _SWEEP = 5.0  # seconds between looks for connections that are idle too long
 _BACKLOG = 2048
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Server:
@@ -41,12 +44,24 @@ class Server:
         self._terminated = asyncio.Event()
         self._idle = asyncio.Event()
         self.now = self._loop.time
+        self._date = (0, b"")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs the work of a request; it is in flight until it ends."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+
+    def date(self) -> bytes:
+        """The Date field (RFC 9110 6.6.1), made once a second."""
+        second = int(time.time())
+        if second != self._date[0]:
+            now = time.gmtime(second)
+            text = (
+                f"date: {_DAYS[now.tm_wday]}, {now.tm_mday:02} {_MONTHS[now.tm_mon - 1]} {time.strftime('%Y %H:%M:%S', now)} GMT"
+            )
+            self._date = (second, text.encode())
+        return self._date[1]
 
     async def listen(self) -> asyncio.AbstractServer:
         """Begins to accept, and to heed SIGTERM. Raises Failure (ListenFailed)."""
@@ -127,6 +142,3 @@ def _tcp(host: str, port: int) -> socket.socket:
         raise
     listener.setblocking(False)
     return listener
-
-
-__all__ = ["KEEP_ALIVE", "Server"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from _cloudbase_runtime.process import Failure
 
@@ -11,8 +11,7 @@ BODY_LIMIT = 64 * 1024 * 1024  # bytes
 POOL_SIZE = 40  # threads, where the function has no limit of its own
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What the starter asks for."""
 
     port: int
