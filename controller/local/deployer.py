@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from controller import quantity
-from controller.local import launch, memory, orphans
+from controller.local import cpu, launch, memory, orphans
 from controller.local.artifacts import Artifacts
 from controller.local.journal import Journal
 from controller.local.logfile import LogFolder
@@ -55,7 +55,9 @@ class LocalDeployer:
         self._data.mkdir(parents=True, exist_ok=True)
         ended = await asyncio.to_thread(orphans.sweep, self._data)
         self._lifeline, self._our_end = os.pipe()  # nobody writes: its end of file is our death
-        self._shared = Surroundings(Ledger(self._data / "pids"), self._lifeline, self._start_timeout, self._grace)
+        owner = orphans.marker(self._data)[orphans.MARKER]
+        self._cpu = await asyncio.to_thread(cpu.find, f"cloudbase-{owner[:12]}")
+        self._shared = Surroundings(Ledger(self._data / "pids"), self._lifeline, self._start_timeout, self._grace, self._cpu)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._watch_memory = asyncio.create_task(self._end_gluttons(), name="memory")
         return ended
@@ -105,6 +107,8 @@ class LocalDeployer:
         for known in self._functions.values():
             await known.journal.close()
         self._disk.shutdown()
+        if self._cpu:
+            await asyncio.to_thread(self._cpu.remove)
         os.close(self._our_end)
         os.close(self._lifeline)
 
@@ -129,6 +133,7 @@ class LocalDeployer:
             changed=lambda: self._tell(function.project, function.name),
         )
         replica.memory_limit = quantity.memory_bytes(function.spec.resources.memory)
+        replica.cpu_limit = quantity.cpus(function.spec.resources.cpu)
         known.all.append(replica)
         self._tasks.add(replica.task)
         replica.task.add_done_callback(lambda task: self._gone(function, known, replica, task))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from controller.local.cpu import CpuGroups
 from controller.local.journal import Journal
 from controller.local.launch import Launch, Place
 from controller.local.orphans import Ledger
@@ -33,6 +34,7 @@ class Surroundings:
     lifeline: int  # reading end of a pipe whose end of file tells that the platform is gone
     start_timeout: float  # seconds from start to ready
     grace: float  # seconds from SIGTERM to SIGKILL
+    cpu: CpuGroups | None = None  # None: CPU time cannot be limited here
 
 
 class Supervised:
@@ -51,6 +53,7 @@ class Supervised:
     ) -> None:
         self.seen = Replica(name, revision)
         self.memory_limit = 0  # bytes; 0 = none
+        self.cpu_limit = 0.0  # CPUs; 0 = none
         self._launch, self._place, self._journal, self._shared, self._changed = launch, place, journal, shared, changed
         self._child: Child | None = None
         self._crashes = Crashes()
@@ -143,6 +146,7 @@ class Supervised:
             if starting.done() and (failed := _failure(starting)) is None:
                 ready_at = asyncio.get_running_loop().time()
                 self._see(ready=not self._stop.is_set(), address=starting.result(), message="", crash_loop=False)
+                await self._limit_cpu(child)
                 await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
             winding_up = _WIND_UP if starting.done() and not ready_at else 0.0
             await self._end(child, winding_up, failed or f"did not tell within {self._shared.start_timeout:g} s that it listens")
@@ -152,6 +156,12 @@ class Supervised:
             await asyncio.gather(starting, stopping, return_exceptions=True)
         code = await child.wait()
         return ready_at, self._verdict or (f"{describe(code)}: {failed}" if failed else self._last_words(code))
+
+    async def _limit_cpu(self, child: Child) -> None:
+        """From ready on, not before: the start is a cold start for someone, and a change of cgroup holds up every fork."""
+        cores = os.cpu_count() or 1
+        if self._shared.cpu is not None and 0 < self.cpu_limit < cores and not child.exited.done():
+            await asyncio.to_thread(self._shared.cpu.limit, self.seen.name, child.pid, self.cpu_limit)
 
     async def _end(self, child: Child, winding_up: float, trouble: str) -> None:
         """Have the process end: in order when it was told to stop, within seconds when there is trouble with its start."""
@@ -171,6 +181,8 @@ class Supervised:
         await asyncio.shield(child.close())
         self._child = None
         self._shared.ledger.remove(child.pid)
+        if self._shared.cpu is not None:
+            self._shared.cpu.drop(self.seen.name)
         if where.path is not None:
             where.path.unlink(missing_ok=True)
 

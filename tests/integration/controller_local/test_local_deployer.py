@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from conftest import deployed, eventually, get, make_function, ready, texts_of, until
 
 from controller.local.deployer import LocalDeployer
@@ -282,6 +283,33 @@ def test_a_replica_beyond_its_memory_is_ended_and_told(data: Path) -> None:
 
     message = asyncio.run(scenario()).message
     assert message.startswith("used 1") and message.endswith("60 MiB are its limit: raise resources.memory or find the leak")
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="a limit below one CPU cannot be told from a busy machine")
+def test_a_replica_gets_no_more_cpu_time_than_its_limit(data: Path) -> None:
+    busy = Function(name="hello", spec=FunctionSpec(runtime="python", resources=Resources(cpu="200m")))
+    burning = "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()"
+
+    def used(pid: int) -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime of proc(5)
+
+    async def scenario() -> tuple[float, Path]:
+        async with deployed(data, **program(burning)) as deployer:
+            if deployer._cpu is None:
+                pytest.skip("cgroups cannot be made here")
+            await deployer.ensure(busy, "hello-00001", "", 1)
+            replica = (await until(deployer, ready(1)))[0]
+            pid = int(await get(replica.address))
+            group = deployer._cpu.folder
+            await eventually(lambda: str(pid) in (group / replica.name / "cgroup.procs").read_text().split())
+            before = used(pid)
+            await asyncio.sleep(1.0)
+            return used(pid) - before, group
+
+    share, group = asyncio.run(scenario())
+    assert 0.05 < share < 0.4
+    assert not group.exists()
 
 
 def test_a_function_sees_its_own_variables_and_none_of_the_platforms_secrets(data: Path) -> None:
