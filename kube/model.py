@@ -148,16 +148,16 @@ class EndpointConditions(Struct, frozen=True, gc=False):
     terminating: bool | None = None
 
 
-class ObjectReference(Struct, frozen=True, gc=False):
-    kind: str = ""
+class TargetReference(Struct, frozen=True, gc=False):
+    """The pod behind an address, in the slice's namespace. By name only: 50,000 uids are 5 MiB."""
+
     name: str = ""
-    uid: str = ""
 
 
 class SliceEndpoint(Struct, frozen=True, gc=False):
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
-    target_ref: ObjectReference | None = None
+    target_ref: TargetReference | None = None
 
 
 class EndpointPort(Struct, frozen=True, gc=False):
