@@ -93,6 +93,11 @@ def test_zero_does_not_wait_for_the_stable_window() -> None:
     assert step(policy, load(3.0, 0.0, present=0, idle_for=2.0), wanted=1)[0] == 0
 
 
+def test_a_burst_that_is_over_is_no_panic_when_its_grace_has_passed() -> None:
+    policy = Policy(target=1.0, idle_grace=1.0)
+    assert step(policy, load(2.0, 8.0, present=0, idle_for=1.5), wanted=1)[0] == 0
+
+
 def test_many_replicas_go_to_zero_by_steps() -> None:
     counts, memory = [], Memory(8)
     for now in range(4):

@@ -177,6 +177,27 @@ def test_evicted_waiters_keep_order_and_deadline_among_those_of_the_other_gate()
     assert new.resize(5, 11.0) == ["b", "c"]
 
 
+def test_the_evicted_stand_where_their_age_puts_them() -> None:
+    old: Gate[str] = Gate(0.0)
+    new: Gate[str] = Gate(0.0, 0, old.room)
+    old.arrive("a", 1.0, 60.0)
+    new.arrive("b", 2.0, 60.0)
+    old.arrive("c", 3.0, 60.0)
+    new.arrive("d", 4.0, 60.0)
+    new.admit(old.evict(5.0), 5.0)
+    assert new.resize(3, 6.0) == ["a", "b", "c"]
+
+
+def test_requests_without_a_slot_are_in_the_sample_until_they_end() -> None:
+    warm = gate(slots=1)
+    warm.arrive("a", 0.0, 60.0)
+    warm.exempt_more(1)
+    warm.resize(0, 0.0)
+    assert warm.sample(1.0).concurrency == pytest.approx(1.0)
+    warm.leave_exempt(1.5)
+    assert warm.sample(2.0).concurrency == pytest.approx(0.5)
+
+
 def test_a_gate_with_free_slots_lets_the_evicted_go_at_once() -> None:
     old: Gate[str] = Gate(0.0)
     old.arrive("a", 1.0, 10.0)
