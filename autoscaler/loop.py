@@ -89,7 +89,7 @@ class Loop(Generic[K]):
         """Decide once for every target, and forget those that are none any more."""
         now = self._clock()
         seen: set[K] = set()
-        for target in self._targets():
+        for target in list(self._targets()):  # acting on one may change what there is
             seen.add(target.key)
             try:
                 if not self._asleep(target):
