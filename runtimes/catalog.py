@@ -32,6 +32,16 @@ class Runtime:
     packages: str  # folder of installed dependencies
     locks: tuple[str, ...]  # files that name dependencies, the first one present counts
 
+    @property
+    def folder(self) -> Path:
+        """The runtime's files: `runtime/` in the context of an image's build."""
+        return FOLDER / self.name
+
+    @property
+    def dockerfile(self) -> Path:
+        """Builds an image of `function/` and `runtime/` on the base that the build argument BASE names."""
+        return self.folder / "Dockerfile"
+
     def command(self, interpreter: str) -> list[str]:
         """The argument vector for a function's process; its working folder is the function's."""
         return [interpreter, *self.arguments]

@@ -39,8 +39,7 @@ function guess(folder, manifest) {
   }
   if (manifest.main) {
     const whole = resolveFile(path.join(folder, manifest.main));
-    if (!whole) throw new Failure('EntryMissing', `package.json's main ${JSON.stringify(manifest.main)} is not there`);
-    return { file: whole };
+    if (whole) return { file: whole }; // `npm init` writes a main that may never come to be
   }
   for (const name of NAMES) {
     const whole = resolveFile(path.join(folder, name));

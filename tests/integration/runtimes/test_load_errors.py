@@ -16,7 +16,7 @@ CODES = {reason: code for code, reason in EXIT_REASONS.items()}
 CASES: dict[str, tuple[str, dict[str, str], str, str, tuple[str, ...]]] = {
     "node: nothing there": ("node", {}, "", "EntryMissing", ("index", "name its file in entry")),
     "node: entry is not there": ("node", {}, "nope.js", "EntryMissing", ('"nope.js"',)),
-    "node: main is not there": ("node", {"package.json": '{"main": "lib/x.js"}'}, "", "EntryMissing", ("lib/x.js",)),
+    "node: main is not there": ("node", {"package.json": '{"main": "lib/x.js"}'}, "", "EntryMissing", ("index",)),
     "node: broken package.json": ("node", {"package.json": "{"}, "", "SyntaxError", ("package.json",)),
     "node: syntax": ("node", {"index.js": "\n\nmodule.exports = (req => {\n"}, "", "SyntaxError", ("index.js:", "Unexpected")),
     "node: syntax in an ES module": ("node", {"index.mjs": "export default (\n"}, "", "SyntaxError", ("index.mjs",)),

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from _cloudbase_runtime.entry import Entry, find
 from _cloudbase_runtime.process import EXIT_CODES, Failure
 
-from runtimes.catalog import EXIT_REASONS, FOLDER, RUNTIMES
+from controller.model import FunctionSpec
+from runtimes.catalog import EXIT_REASONS, FOLDER, RUNTIMES, Runtime
 
 ROOT = FOLDER.parent
 
@@ -93,11 +99,44 @@ def test_the_python_runtime_parses_on_the_oldest_interpreter_it_promises() -> No
 
 
 def test_the_python_runtime_imports_the_standard_library_only() -> None:
-    import sys
-
     for file in (FOLDER / "python" / "_cloudbase_runtime").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for module in modules:
                 assert module.split(".")[0] in {*sys.stdlib_module_names, "_cloudbase_runtime"}, f"{file.name} imports {module}"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=list(RUNTIMES))
+def test_the_dockerfile_starts_what_the_catalog_starts(runtime: Runtime) -> None:
+    text = runtime.dockerfile.read_text()
+    started = json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)[1])  # type: ignore[index]
+    inside = [str(argument).replace(str(FOLDER), "/cloudbase") for argument in runtime.arguments]
+    assert started[1:] == inside
+    assert "ARG BASE\nFROM ${BASE}\n" in text
+    assert f"COPY runtime/ /cloudbase/{runtime.name}/" in text
+
+
+def test_every_setting_of_a_function_is_documented_with_its_default() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| (?:`([^`]*)`)? ?\| ", (ROOT / "docs" / "function.md").read_text(), re.MULTILINE)
+    documented = {key: json.loads(default) if default else None for key, default in rows}
+    assert documented == dict(settings(FunctionSpec, "")) | {"runtime": None}
+
+
+def settings(kind: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, object]]:
+    """Dotted keys and defaults; `source` is the platform's own."""
+    for field in msgspec.structs.fields(kind):
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else default
+        if isinstance(default, msgspec.Struct):
+            yield from settings(type(default), f"{field.encode_name}.")
+        elif field.name != "source":
+            yield prefix + field.encode_name, list(default) if isinstance(default, tuple) else default
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "examples").iterdir()), ids=lambda folder: folder.name)
+def test_every_example_is_listed_and_its_settings_are_valid(folder: Path) -> None:
+    assert f"`examples/{folder.name}`" in (ROOT / "docs" / "function.md").read_text()
+    table = tomllib.loads((folder / "cloudbase.toml").read_text())
+    table.pop("name", None)
+    assert msgspec.convert(table, FunctionSpec).runtime == folder.name.split("-")[0]
