@@ -11,7 +11,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-fast check lint types imports docs format lock clean
+.PHONY: help run venv test test-fast bench check lint types imports docs format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test: $(STAMP) ## Run the whole local suite (no root, no cluster, under 5 minute
 
 test-fast: $(STAMP) ## Run the unit tests only
 	@$(BIN)/pytest -q tests/unit
+
+bench: $(STAMP) ## Compare the router with nginx, HAProxy and others, side by side (Linux; ARGS="--rounds 9")
+	@$(BIN)/python -m loadtest.compare install --needed
+	@$(BIN)/python -m loadtest.compare run $(ARGS) -- loadtest/bench-launcher
 
 check: lint types imports docs ## Lint, types, import directions, docs
 

@@ -35,7 +35,8 @@ class OpenLoop:
     """Sends one and the same request at given moments over at most `connections` connections.
 
     A request that finds no connection free waits in the generator, and its wait counts. `sockets` are connections to use
-    instead of opening any: a failed one is not replaced.
+    instead of opening any: they are used in turn, and a failed one is not replaced. Else the connection that was used last is
+    used next, so that no more are opened than are needed.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class OpenLoop:
         self._request = request
         self._worker = worker
         self._selector = selectors.DefaultSelector()
-        self._idle = [self._register(sock) for sock in sockets]
+        self._idle = deque(self._register(sock) for sock in sockets)
+        self._in_turn = bool(self._idle)
         self._open = len(self._idle)
         self._limit = 0 if self._idle else connections  # of those that we open
         self._backlog: deque[float] = deque()  # due moments of requests that found no connection
@@ -86,7 +88,7 @@ class OpenLoop:
     def _send(self, due: float) -> None:
         """Send the request that is due over an idle or a new connection, or queue it."""
         if self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.popleft() if self._in_turn else self._idle.pop()
         elif self._open < self._limit:
             connection = self._connect()
         else:
