@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
+import subprocess
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +21,8 @@ from controller.local.orphans import Ledger
 from controller.local.replica import Supervised, Surroundings
 from controller.model import Function
 from controller.ports import LogLine, Replica
+
+log = logging.getLogger(__name__)
 
 MEMORY_EVERY = 0.5  # seconds between looks at the replicas' memory
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' for generated names: no words come out by chance
@@ -143,7 +147,8 @@ class LocalDeployer:
         self._tasks.discard(task)
         known.all.remove(replica)
         self._tell(function.project, function.name)
-        task.result()  # a mistake of ours is for the loop's exception handler to show
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s: its supervision broke", replica.seen.name, exc_info=error)
 
     def _tell(self, project: str, name: str) -> None:
         for watcher in self._watchers:
@@ -154,15 +159,20 @@ class LocalDeployer:
         while True:
             await asyncio.sleep(MEMORY_EVERY)
             running = {replica.pid: replica for known in self._functions.values() for replica in known.all if replica.pid}
-            if not running:
+            try:
+                resident = await asyncio.to_thread(memory.resident, list(running)) if running else {}
+            except (OSError, ValueError, subprocess.SubprocessError) as error:  # ps may fail; the watch must go on
+                log.warning("the memory of replicas cannot be read: %s", error)
                 continue
-            for pid, used in (await asyncio.to_thread(memory.resident, list(running))).items():
-                replica = running[pid]
-                if replica.pid == pid and used > replica.memory_limit > 0:
-                    limit = replica.memory_limit >> 20
-                    replica.kill(
-                        f"used {used >> 20} MiB of memory, {limit} MiB are its limit: raise resources.memory or find the leak"
-                    )
+            for pid, used in resident.items():
+                _end_glutton(running[pid], pid, used)
+
+
+def _end_glutton(replica: Supervised, pid: int, used: int) -> None:
+    """Kill the process that used so many bytes, if that is too many and it is still there."""
+    limit = replica.memory_limit
+    if replica.pid == pid and used > limit > 0:
+        replica.kill(f"used {used >> 20} MiB of memory, {limit >> 20} MiB are its limit: raise resources.memory or find the leak")
 
 
 class _Replicas:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from datetime import UTC, datetime
 from controller.local.lines import LineSplitter
 from controller.local.logfile import LogFolder
 from controller.ports import LogLine
+
+log = logging.getLogger(__name__)
 
 HELD = 1 << 20  # bytes not yet on disk, beyond which a function's replicas are not read
 FOLLOWED = 10_000  # lines that a slow follower may be behind before it is let go
@@ -95,7 +98,10 @@ class Journal:
         try:
             while self._pending:
                 lines, self._pending = self._pending, []
-                await loop.run_in_executor(self._disk, self._store, lines)
+                try:
+                    await loop.run_in_executor(self._disk, self._store, lines)
+                except OSError as error:  # a full disk must not stop the functions that log to it
+                    log.warning("%d log lines of %s are lost: %s", len(lines), lines[0].replica, error)
                 self._held = sum(len(line.line) + 64 for line in self._pending)
                 if self._pressed and self._held <= HELD:
                     self._pressed = False

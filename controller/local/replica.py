@@ -102,6 +102,8 @@ class Supervised:
         self._verdict = ""
         try:
             launch = self._launch()
+            if not launch.cwd.is_dir():
+                return 0.0, f"cannot be started: its build is gone from {launch.cwd}: deploy the function again"
             where = self._place(self.seen.restarts)
             with ReadyPipe() as pipe:
                 child = await self._spawn(launch, where, pipe)

@@ -385,7 +385,7 @@ def test_closing_ends_every_process_and_leaves_no_descriptor_open(data: Path) ->
     assert descriptors() == before
 
 
-def test_a_program_that_is_not_there_is_told_and_not_a_break_down(data: Path) -> None:
+def test_an_artifact_that_is_not_there_is_told_and_not_a_break_down(data: Path) -> None:
     def launcher(function: Function, revision: str, app: Path, env: Mapping[str, str]) -> Launch:
         return Launch((sys.executable, "-c", ""), env, app)
 
@@ -394,4 +394,18 @@ def test_a_program_that_is_not_there_is_told_and_not_a_break_down(data: Path) ->
             await deployer.ensure(HELLO, "hello-00001", "gone", 1)
             return (await until(deployer, lambda replicas: replicas[0].restarts == 1))[0]
 
-    assert "cannot be started" in asyncio.run(scenario()).message
+    assert "cannot be started: its build is gone" in asyncio.run(scenario()).message
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_its_function(data: Path, caplog: pytest.LogCaptureFixture) -> None:
+    flood = "line = 'x' * 999 + chr(10)\nfor _ in range(5_000): sys.stdout.write(line)\nsys.stdout.flush()"
+    data.mkdir()
+    (data / "logs").write_text("a file where the folder should be")
+
+    async def scenario() -> None:
+        async with deployed(data, **program(flood)) as deployer:
+            await scale(deployer, 1)
+            await until(deployer, ready(1))
+
+    asyncio.run(scenario())
+    assert "log lines of hello-00001" in caplog.text
