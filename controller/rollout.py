@@ -36,7 +36,7 @@ class Settled:
     endpoints: tuple[Endpoint, ...] = ()
     keep: int = 0  # replicas that may not be stopped yet, or have to be started
     gone: tuple[str, ...] = ()  # replicas that may be stopped
-    draining: tuple[str, ...] = ()
+    draining: tuple[str, ...] = ()  # replicas that go and have requests, in time or not
 
 
 def ready(observed: Observed, revision: str) -> list[Replica]:
@@ -84,7 +84,7 @@ def settle(spec: FunctionSpec, observed: Observed, revision: str, number: int, n
         endpoints=(*staying, *(Endpoint(each.address, draining=True) for each in busy if _in_route(each, observed))),
         keep=max(number, len(alive) - len(gone)),
         gone=gone,
-        draining=tuple(each.name for each in busy),
+        draining=tuple(each.name for each in leaving if observed.in_flight.get(each.name, 0)),
     )
 
 
