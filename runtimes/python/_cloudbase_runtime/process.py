@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import sys
 import threading
 import traceback
@@ -90,11 +91,21 @@ def watch_parent(fd: int) -> None:
 
 
 def _until_closed(fd: int) -> None:
+    # Siblings share the pipe, and a Node among them makes it non-blocking for all: so poll waits, and a read may find nothing.
+    ready = select.poll()
+    ready.register(fd, select.POLLIN)
     try:
-        while os.read(fd, 1024):
+        while ready.poll() and _read(fd) != b"":
             pass
     except OSError:
         pass  # as good as closed
     for work in when_orphaned:
         work()
     os._exit(0)
+
+
+def _read(fd: int) -> bytes | None:
+    try:
+        return os.read(fd, 1024)
+    except BlockingIOError:
+        return None
