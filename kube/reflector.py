@@ -24,6 +24,7 @@ T = TypeVar("T", bound=Object)
 log = logging.getLogger(__name__)
 
 BREATH = 500  # deltas told in one go; then other tasks get a turn
+LONGEST = 30.0  # seconds that we let the server tell us to wait
 SHORT = 1.0  # seconds; a watch that ends sooner and brought nothing counts as a failure, so that it cannot spin
 
 
@@ -173,5 +174,5 @@ class Reflector(Generic[T]):
             log.warning("%s %s: %s", self._resource.title, self.scope, error)
         self.state.error = str(error)
         self.state.failures += 1
-        wait = max(error.retry_after, self._pace.backoff.wait(self.state.failures, random.random))
+        wait = max(min(error.retry_after, LONGEST), self._pace.backoff.wait(self.state.failures, random.random))
         await asyncio.sleep(wait)

@@ -52,12 +52,11 @@ class Stream:
             yield self._first
         while not self._response.done:
             try:
-                async with asyncio.timeout(silence):
+                async with asyncio.timeout(silence) as deadline:
                     data = await _next(self._connection, self._response)
-            except TimeoutError as error:
-                raise Unreachable(self._attempt, f"silent for {silence:g} s") from error
             except FAILURES as error:
-                raise Unreachable(self._attempt, _words(error)) from error
+                silent = isinstance(error, TimeoutError) and deadline.expired()
+                raise Unreachable(self._attempt, f"silent for {silence:g} s" if silent else _words(error)) from error
             if data:
                 yield data
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,12 +17,14 @@ from hypothesis import strategies as st
 
 from kube.access import BadAccess, InCluster
 from kube.backoff import Backoff
+from kube.cache import Cache
 from kube.codec import Key, codec
 from kube.errors import AlreadyExists, ApplyConflict, Attempt, Cause, Conflict, Gone, Status, StatusDetails, refusal
 from kube.model import EndpointSlice, Service
 from kube.occurrence import BURST, REFILL, REPORT_INTERVAL, SERIES_AGE, Correlator, Occurrence, Regarding
 from kube.reflector import Pace
 from kube.resource import DEPLOYMENTS, NAMESPACES, SERVICES
+from loadtest.informer_server import service, slice_of
 
 SLICE = b"""{"type":"MODIFIED","object":{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"hello-x",
 "namespace":"shop","uid":"u","resourceVersion":"7","labels":{"kubernetes.io/service-name":"hello"},"managedFields":[{"manager":"x"}]},
@@ -162,3 +169,27 @@ def test_the_token_is_kept_while_its_file_cannot_be_read(tmp_path: Path, monkeyp
     (tmp_path / "token").unlink()
     access.rejected()
     assert asyncio.run(access.authorization()) == "Bearer token"
+
+
+def test_cached_objects_take_at_most_4_kib_each() -> None:
+    """A Service and an EndpointSlice with five endpoints, as a real API server sends them."""
+    lines = [
+        json.dumps({"type": "ADDED", "object": make(number)}).encode() for make in (service, slice_of) for number in range(200)
+    ]
+    cache: Cache[Any] = Cache()
+    cache.begin()
+    cache.finish()
+    decoders = [codec(Service)] * 200 + [codec(EndpointSlice)] * 200
+    tracemalloc.start()
+    for decoder, line in zip(decoders, lines, strict=True):
+        cache.apply(decoder.event(line))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(cache.objects) == 400
+    assert kept / 400 <= 4096, f"{kept / 400 / 1024:.2f} KiB"
+
+
+@pytest.mark.parametrize("module", ["cache", "election", "occurrence", "wire", "backoff"])
+def test_pure_modules_bring_no_loop_and_no_socket(module: str) -> None:
+    program = f"import sys, kube.{module}; sys.exit(bool({{'asyncio', 'socket', 'ssl'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
