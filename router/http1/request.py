@@ -13,11 +13,14 @@ from router.http1 import grammar
 from router.http1.fields import Fields, read_fields
 from router.http1.sender import Limits, Sender
 
+# One empty line before a request is forgiven (RFC 9112 2.2).
 # The path is matched raw: a name spelt with percent-encoding is another name. No "#", no control character, no byte above 0x7e.
 _METHOD = rb"[A-Z][A-Z\-_]{0,19}"
 _REST = rb"[\x21\x22\x24-\x7e]*"
-_match_line = re.compile(rb"(%b) /fn/([^/?#%%\x00-\x20\x7f-\xff]+)((?:[/?]%b)?) HTTP/1\.([01])\r\n" % (_METHOD, _REST)).match
-_match_other = re.compile(rb"([^ \r\n]+) ([^ \r\n]+) HTTP/([0-9])\.([0-9])\r\n").match
+_match_line = re.compile(
+    rb"(?:\r\n)?(?!CONNECT )(%b) /fn/([^/?#%%\x00-\x20\x7f-\xff]+)((?:[/?]%b)?) HTTP/1\.([01])\r\n" % (_METHOD, _REST)
+).match
+_match_other = re.compile(rb"(?:\r\n)?([^ \r\n]+) ([^ \r\n]+) HTTP/([0-9])\.([0-9])\r\n").match
 _match_method = re.compile(_METHOD).fullmatch
 _match_absolute = re.compile(rb"(?i:https?)://([^/?#]+)((?:[/?]%b)?)" % _REST).fullmatch
 _match_path = re.compile(rb"/%b" % _REST).fullmatch
