@@ -21,6 +21,7 @@ class Door {
     this.answers = new Set(); // responses that are not finished
     this.tended = new WeakSet();
     this.draining = false;
+    this.closed = false; // nothing is accepted any more
     this.exitCode = 0;
     this.claimed = false; // someone asked to listen at our address
   }

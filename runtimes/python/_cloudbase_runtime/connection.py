@@ -30,7 +30,6 @@ class Connection(asyncio.Protocol):
         self._parser = Parser()
         self._exchange: Exchange | Tunnel | None = None
         self._closing = False  # after the present answer
-        self._half_closed = False  # the client sends no more
         self._writable: asyncio.Future[None] | None = None
         self.idle_since = server.now()
 
@@ -49,12 +48,8 @@ class Connection(asyncio.Protocol):
             self._exchange.feed(data)
 
     def eof_received(self) -> bool:
-        """A client may close its side after a whole request and still be answered (RFC 9112 9.6)."""
-        self._half_closed = True
-        if not isinstance(self._exchange, Exchange) or not self._exchange.whole:
-            return False
-        self._closing = True
-        return True
+        """A caller that ends its side has gone: the router never waits on after that, and else no event stream would notice."""
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -163,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def _lingers(self) -> bool:
         """Whether closing now would make the kernel throw away the answer, because bytes are still coming in (RFC 9112 9.6)."""
-        return isinstance(self._exchange, Exchange) and not self._exchange.whole and not self._half_closed
+        return isinstance(self._exchange, Exchange) and not self._exchange.whole
 
     def _next(self) -> None:
         while not self._closing and not self.transport.is_closing():

@@ -90,8 +90,14 @@ async def _answer(send: Send, response: Response, pool: Executor | None = None) 
         await send({"type": "http.response.body", "body": response.body})
         return
     pieces = response.body if isinstance(response.body, AsyncIterable) else _in_threads(response.body, pool)
-    async for value in pieces:
-        await send({"type": "http.response.body", "body": piece(value), "more_body": True})
+    try:
+        async for value in pieces:
+            await send({"type": "http.response.body", "body": piece(value), "more_body": True})
+    finally:
+        # Now, not when it is collected: what the generator holds is let go as soon as the caller has.
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
     await send({"type": "http.response.body", "body": b""})
 
 

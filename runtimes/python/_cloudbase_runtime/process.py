@@ -99,9 +99,11 @@ def _until_closed(fd: int) -> None:
             pass
     except OSError:
         pass  # as good as closed
-    for work in when_orphaned:
-        work()
-    os._exit(0)
+    try:
+        for work in when_orphaned:
+            work()
+    finally:
+        os._exit(0)
 
 
 def _read(fd: int) -> bytes | None:

@@ -60,6 +60,10 @@ def test_a_servers_frame_is_what_the_peer_would_have_made(size: int) -> None:
         (sent(Opcode.BINARY, b"x" * 101), 1009),
         (sent(Opcode.BINARY, b"x" * 60, fin=False) + sent(Opcode.CONTINUATION, b"x" * 60), 1009),
     ],
+    ids=[
+        *("unmasked", "continuation first", "text inside a text", "not UTF-8", "unknown opcode", "reserved bit", "long close"),
+        *("too large", "too large in fragments"),
+    ],
 )
 def test_a_broken_frame_has_its_code(raw: bytes, code: int) -> None:
     with pytest.raises(Broken) as broken:
