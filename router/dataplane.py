@@ -1,7 +1,7 @@
 """One worker's worth of router: listeners, the switchboard and the pool on one asyncio loop, and the clock that ticks them.
 
-Local mode composes it with everything else in one process; a worker process runs nothing but it. Importing it brings no web framework,
-no HTTP client and no Kubernetes.
+Local mode composes it with everything else in one process; a worker process runs nothing but it. Importing it brings no web
+framework, no HTTP client and no Kubernetes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import random
 import socket
 import time
+from mmap import mmap
 
 from autoscaler.model import Sample
 from router.identity import Identity
@@ -42,7 +43,7 @@ class DataPlane:
         self.loop = loop or asyncio.get_running_loop()
         self.poller = poller_of(self.loop)
         self.poller.now = time.monotonic()
-        self.meters = meters or Meters(memoryview(bytearray(PAGE * _PAGES)))
+        self.meters = meters or Meters(memoryview(mmap(-1, PAGE * _PAGES)))
         identity = Identity(os.urandom(16))
         self.board = Switchboard(self.poller, random.random, identity, self.meters, scaler, settings.patience())
         self.pool = Pool(self.poller, settings.limits(), settings.upstream_idle, settings.upstream_idle_connections)

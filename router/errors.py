@@ -18,7 +18,7 @@ class ProxyError(Exception):
 
 
 class Malformed(ProxyError):
-    """Not HTTP/1.1 as RFC 9112 writes it, or ambiguous: refused, and the connection closed, for nothing behind it can be trusted."""
+    """Not HTTP/1.1 as RFC 9112 writes it, or ambiguous: refused, and the connection closed, for what follows means nothing."""
 
     status = 400
     title = "Bad Request"

@@ -1,4 +1,4 @@
-"""Identities for requests that come without one: X-Request-Id and traceparent (W3C Trace Context). No randomness in here but the seed."""
+"""Identities for requests without one: X-Request-Id and traceparent (W3C Trace Context). No randomness in here but the seed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ class Identity:
         self._prefix = seed[:8].hex().encode()
         self._count = int.from_bytes(seed[8:], "big")
 
-    def lines(self, missing: int) -> bytes:
-        """Field lines for what is missing: 1 = X-Request-Id, 2 = traceparent, 3 = both, which then share their number."""
+    def lines(self, missing: int, segment: bytes) -> bytes:
+        """The field lines that depend on the request alone: X-Forwarded-Prefix for `/fn/<segment>`, when there is one, and the
+        identities that are missing (1 = X-Request-Id, 2 = traceparent, 3 = both, which then share their number)."""
+        prefix = b"X-Forwarded-Prefix: /fn/" + segment + b"\r\n" if segment else b""
+        if not missing:
+            return prefix
         self._count = count = (self._count + _SPREAD) & _MASK
         if missing == 3:
-            return b"X-Request-Id: %b%016x\r\ntraceparent: 00-%b%016x-%016x-01\r\n" % (
-                self._prefix,
-                count,
-                self._prefix,
-                count,
-                count or 1,
-            )
+            number = b"%b%016x" % (self._prefix, count)
+            return b"%bX-Request-Id: %b\r\ntraceparent: 00-%b-%016x-01\r\n" % (prefix, number, number, count or 1)
         if missing == 1:
-            return b"X-Request-Id: %b%016x\r\n" % (self._prefix, count)
-        return b"traceparent: 00-%b%016x-%016x-01\r\n" % (self._prefix, count, count or 1)
+            return b"%bX-Request-Id: %b%016x\r\n" % (prefix, self._prefix, count)
+        return b"%btraceparent: 00-%b%016x-%016x-01\r\n" % (prefix, self._prefix, count, count or 1)

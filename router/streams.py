@@ -60,7 +60,7 @@ class Upward(Protocol):
     expires: float  # monotonic seconds after which an idle connection is not used any more
 
     def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
-        """The head with `extra` field lines, and the body so far. False: it was closed before the kernel took a byte; nothing was sent."""
+        """The head with `extra` field lines, and the body so far. False: it was closed before, and nothing was sent."""
 
     def send(self, payload: Buffer) -> None:
         """More of the body."""

@@ -1,4 +1,4 @@
-"""What all exchanges of one worker share: the table, the clock, the meters, and the order in which waiters go. No socket in here."""
+"""What all exchanges of one worker share: table, clock, meters, and the order in which waiters go. No socket in here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from router.gate import Ticket
 from router.http1.request import Request
 from router.identity import Identity
 from router.live import Going, Live, Revision
-from router.meters import Meters
+from router.meters import Meters, Row
 from router.model import Route, RouteKey
 from router.ports import Scaler
 from router.table import Table
@@ -52,22 +52,12 @@ class Patience:
 class Switchboard:
     """Shared state of one worker's exchanges. One thread, no lock."""
 
+    # fmt: off
     __slots__ = (
-        "backing_off",
-        "clock",
-        "cold",
-        "connector",
-        "find_name",
-        "identity",
-        "meters",
-        "patience",
-        "random",
-        "scaler",
-        "table",
-    ) + (
-        "_going",
-        "_running",
+        "_going", "_running", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters", "patience",
+        "random", "scaler", "table",
     )
+    # fmt: on
 
     def __init__(
         self,
@@ -87,6 +77,7 @@ class Switchboard:
         self.connector: Connector
         self.table: Table[Exchange] = Table()
         self.find_name = self.table.names.get
+        self.hosts = self.table.hosts
         self.cold: dict[RouteKey, Wake] = {}  # routes that somebody waits for and nothing is ready of
         self.backing_off: set[Exchange] = set()
         self._going: deque[Going[Exchange]] = deque()
@@ -105,11 +96,11 @@ class Switchboard:
             raise NoRoute(_no_route(request))
         return live
 
-    def open(self, live: Live[Exchange]) -> None:
+    def open(self, live: Live[Exchange]) -> Row:
         """The first request of a route: make its gates and its row of meters."""
         self.table.begin(live, self.clock.now)
-        if live.row is None:
-            live.row = self.meters.open(label(live.route.key))
+        live.row = row = self.meters.open(label(live.route.key))
+        return row
 
     # routes
 
@@ -180,7 +171,7 @@ class Switchboard:
         self.start(Going(waiter, revision) for waiter in revision.gate.admit([ticket], now))
 
     def tick(self) -> None:
-        """What is due: waiters past their deadline, wakes, second attempts. Call it every 50 ms while `restless`, else every 250."""
+        """What is due: waiters past their deadline, wakes, second attempts. Call it often while `restless`, else every 250 ms."""
         now = self.clock.now
         for live in list(self.table.called.values()):
             for exchange in live.expire(now):

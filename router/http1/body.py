@@ -35,7 +35,7 @@ class ChunkedReader:
         self.trailers = b""
 
     def read(self, data: bytes | bytearray, start: int, end: int, payload: list[memoryview]) -> int:
-        """Walk `data[start:end]`, append the payload in it as views; returns where it stopped: `end`, or past the body once `done`.
+        """Walk `data[start:end]`, append the payload as views; returns where it stopped: `end`, or past the body once `done`.
 
         Raises Malformed, HeadTooLarge (trailers).
         """

@@ -6,6 +6,7 @@ The usual block is accepted by one expression. Any other goes through `read_stri
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
 from router.http1 import grammar
@@ -17,21 +18,38 @@ NO_TRACE = 2  # … no traceparent
 
 # What a client may not have removed by naming it in Connection: framing, routing, and whatever this router sets.
 _UNTOUCHABLE = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
-    + (b"x-forwarded-prefix", b"x-request-id", b"traceparent", b"forwarded", b"x-real-ip")
+    b"host content-length transfer-encoding x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix x-request-id "
+    b"traceparent forwarded x-real-ip".split()
 )
 _REWRITTEN = HOP_BY_HOP | frozenset(
-    (b"host", b"content-length", b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix")
-    + (b"forwarded", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate")
+    b"host content-length expect x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix forwarded x-real-ip "
+    b"x-request-id traceparent tracestate".split()
 )
+
+
+class Special(NamedTuple):
+    """What few requests have."""
+
+    upgrade: bytes  # the protocol asked for, lower case; empty: none
+    trailers: bool  # TE: trailers
 
 
 class Fields:
     """A request's field lines, read. The same bytes from the same sender mean the same, so a connection keeps its last one."""
 
-    __slots__ = ("block", "expect", "host", "keep", "length", "lines", "minor", "missing", "special", "trailers", "upgrade")
+    __slots__ = ("block", "host", "keep", "length", "lines", "minor", "missing", "special")
 
-    def __init__(self, block: bytes, minor: bytes, lines: bytes, host: bytes, length: int, keep: bool, missing: int) -> None:
+    def __init__(
+        self,
+        block: bytes,
+        minor: bytes,
+        lines: bytes,
+        host: bytes,
+        length: int,
+        keep: bool,
+        missing: int,
+        special: Special | None,
+    ) -> None:
         self.block = block  # as received
         self.minor = minor  # b"0" | b"1": part of what the block means
         self.lines = lines  # end-to-end lines and our X-Forwarded-For, -Proto and -Host; no hop-by-hop line
@@ -39,10 +57,7 @@ class Fields:
         self.length = length  # bytes of the body, or CHUNKED
         self.keep = keep  # the client wants the connection kept
         self.missing = missing  # NO_ID | NO_TRACE
-        self.special = length < 0  # some of the following, or chunked
-        self.upgrade = b""  # the protocol asked for, lower case
-        self.expect = False  # 100-continue
-        self.trailers = False  # TE: trailers
+        self.special = special  # never None when the body is chunked
 
 
 _plain = grammar.unlike(
@@ -77,7 +92,9 @@ def read_fields(block: bytes, minor: bytes, sender: Sender) -> Fields:
     if keep_alive is not None:
         lines = block[: found.start(6)] + block[found.end(6) :]
     missing = (request_id is None) + 2 * (trace is None)
-    return Fields(block, minor, lines + sender.lines + host + CRLF, host, 0 if length is None else int(length), True, missing)
+    return Fields(
+        block, minor, lines + sender.lines + host + CRLF, host, 0 if length is None else int(length), True, missing, None
+    )
 
 
 def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
@@ -105,14 +122,11 @@ def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
     kept += [b"traceparent: " + trace + CRLF] if trace else []
     kept += [b"tracestate: " + value + CRLF for value in said.get(b"tracestate", ())] if trace else []
     kept.append(_forwarded(said, sender, host or sender.authority))
-    fields = Fields(
-        block, minor, b"".join(kept), host, length, minor == b"1" and b"close" not in named, (not request_id) + 2 * (not trace)
-    )
-    fields.expect = _expect(said, minor)
-    fields.trailers = any(b"trailers" in grammar.members(value) for value in said.get(b"te", ()))
-    fields.upgrade = _upgrade(said, named, minor, length)
-    fields.special = length == CHUNKED or fields.trailers or bool(fields.upgrade) or fields.expect
-    return fields
+    keep = minor == b"1" and b"close" not in named
+    missing = (not request_id) + 2 * (not trace)
+    special = Special(_upgrade(said, named, minor, length), any(b"trailers" in grammar.members(te) for te in said.get(b"te", ())))
+    usual = length != CHUNKED and special == (b"", False)
+    return Fields(block, minor, b"".join(kept), host, length, keep, missing, None if usual else special)
 
 
 def _fault(block: bytes) -> str:

@@ -1,7 +1,7 @@
 """The words of HTTP/1.1 as regular expressions (RFC 9110 5, RFC 9112 2-7), and whether this interpreter runs them right.
 
-The usual heads are accepted by one possessive expression (`*+` never gives back what it took) in request.py and response.py, so that no Python
-runs for each line; what these do not accept goes the slow way, whose expressions, here, are not possessive and right on every CPython.
+The usual heads are accepted by one possessive expression (`*+` never gives back what it took) in fields.py and response.py, so
+that no Python runs for each line. What these do not accept goes the slow way, whose expressions, here, are not possessive.
 """
 
 from __future__ import annotations
@@ -29,54 +29,14 @@ find_bare_lf = re.compile(rb"\n(?<!\r\n)").search
 
 # Fields that concern one connection only (RFC 9110 7.6.1), with those that old software still sends.
 HOP_BY_HOP = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        b"http2-settings",
-    )
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade "
+    b"http2-settings".split()
 )
 # What a trailer may never say (RFC 9110 6.5.1): framing, routing, and what this router sets.
 NEVER_TRAILING = HOP_BY_HOP | frozenset(
-    (
-        b"content-length",
-        b"host",
-        b"expect",
-        b"content-encoding",
-        b"content-type",
-        b"content-range",
-        b"cache-control",
-        b"max-forwards",
-    )
-    + (
-        b"authorization",
-        b"cookie",
-        b"set-cookie",
-        b"range",
-        b"age",
-        b"date",
-        b"expires",
-        b"location",
-        b"retry-after",
-        b"vary",
-        b"warning",
-    )
-    + (
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-proto",
-        b"x-forwarded-host",
-        b"x-forwarded-prefix",
-        b"x-real-ip",
-        b"x-request-id",
-    )
-    + (b"traceparent", b"server-timing")
+    b"content-length host expect content-encoding content-type content-range cache-control max-forwards authorization cookie "
+    b"set-cookie range age date expires location retry-after vary warning forwarded x-forwarded-for x-forwarded-proto "
+    b"x-forwarded-host x-forwarded-prefix x-real-ip x-request-id traceparent server-timing".split()
 )
 
 

@@ -28,7 +28,7 @@ _match_function = re.compile(rb"/fn/([^/?%]+)((?:[/?].*)?)").fullmatch
 
 
 class Request:
-    """One request head as it goes on: `method`, raw `target` in origin-form, `fields`; `segment` is `<name>[.<project>]` or empty."""
+    """One request head as it goes on: method, raw target in origin-form, fields; `segment` is `<name>[.<project>]` or empty."""
 
     __slots__ = ("fields", "method", "rest", "segment", "target")
 

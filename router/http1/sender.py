@@ -1,4 +1,4 @@
-"""Who sent a request, as far as heads are concerned: the address, the scheme, and whether its own X-Forwarded-* lines are believed."""
+"""Who sent a request, as far as heads are concerned: address, scheme, and whether its own X-Forwarded-* lines are believed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The socket shell of the data plane: connections, listeners and pools on one poller. What is decided, is decided in exchange.py."""
+"""The socket shell of the data plane: connections, listeners and pools on one poller. Decisions are made in exchange.py."""

@@ -1,4 +1,4 @@
-"""One buffer that everything is read into (recv_into): a read allocates nothing, and a 64 KiB answer with its head is one read and one send.
+"""One buffer that everything is read into (recv_into): reading allocates nothing, and a 64 KiB answer is one read and one send.
 
 What is in it is valid until the next read on this thread, so whoever keeps bytes copies them.
 """

@@ -79,7 +79,6 @@ class Client:
         self.begun = False  # some of a head is there
         self.ending = False  # shut the write side down once `out` is empty
         self.method = b""  # of the last request
-        self.advancing = False
         self.closing = False  # the client sent its FIN
         self.due = clients.poller.now + clients.times.head  # when the present state has lasted too long; 0: the exchange knows
         clients.poller.watch(self.fd, self)
@@ -88,15 +87,8 @@ class Client:
 
     def on_event(self, events: int) -> None:
         """Serve the socket."""
-        if events != READ:
-            if events & WRITE:
-                self._flush()
-            if self.state == CLOSED:
-                return
-            if not events & READ:
-                if events & BROKEN:
-                    self.abort()
-                return
+        if events != READ and not self._attend(events):
+            return
         try:
             n = self.recv_into(BUFFER)
         except BUSY:
@@ -104,12 +96,27 @@ class Client:
         except OSError:
             self.abort()
             return
+        if self.state or not n:
+            self._read(n)
+            return
+        try:
+            self._begin(self.buf + VIEW[:n].tobytes() if self.buf else VIEW[:n].tobytes())
+        except ProxyError as error:
+            self._reject(error)
+            self._advance()
+
+    def _attend(self, events: int) -> bool:
+        """Anything but plain reading. False: there is nothing to read."""
+        if events & WRITE:
+            self._flush()
+        if self.state != CLOSED and not events & READ and events & BROKEN:
+            self.abort()
+        return self.state != CLOSED and bool(events & READ)
+
+    def _read(self, n: int) -> None:
+        state = self.state
         if not n:
             self._ended()
-            return
-        state = self.state
-        if state == HEAD:
-            self._advance(self.buf + VIEW[:n].tobytes() if self.buf else VIEW[:n].tobytes())
         elif state == BODY:
             self._body(n)
         elif state == FULL:
@@ -119,33 +126,23 @@ class Client:
 
     # reading
 
-    def _advance(self, data: bytes) -> None:
-        """Begin the request in `data`, and those pipelined behind it as far as they are answered at once."""
-        if self.advancing:  # an answer of our own, inside the loop below, which goes on with it
-            self.buf = data
-            return
-        self.advancing = True
-        try:
-            while data:
-                self.buf = b""
-                try:
-                    if not self._begin(data):
-                        return
-                except ProxyError as error:
-                    self.clients.meters.rejected(error.status)
-                    self.fail(error)
-                if self.state != HEAD:
+    def _advance(self) -> None:
+        """Begin what was pipelined, as far as it is answered at once."""
+        while self.buf and self.state == HEAD:
+            data, self.buf = self.buf, b""
+            try:
+                if not self._begin(data):
                     return
-                data = self.buf
-        finally:
-            self.advancing = False
+            except ProxyError as error:
+                self._reject(error)
 
     def _begin(self, data: bytes) -> bool:
         """One request head, and what there is of its body. False: it is not whole yet."""
         end = data.find(b"\r\n\r\n")
-        if end < 0 or end > self.sender.limits.head:
+        sender = self.sender
+        if end < 0 or end > sender.limits.head:
             return self._unfinished(data)
-        request = read_request(data, end, self.sender, self.fields)
+        request = read_request(data, end, sender, self.fields)
         self.fields = fields = request.fields
         self.method = request.method
         self.last = not fields.keep
@@ -157,13 +154,13 @@ class Client:
             self._begin_chunked(request, data, start)
         elif stop > len(data):
             self.state = BODY
+            self.buf = b""
             self.left = stop - len(data)
             self.exchange.begin(request, memoryview(data)[start:], False)
         else:
             self.state = FULL
-            if stop != len(data):
-                self.buf = data[stop:]
-            self.exchange.begin(request, data[start:stop] if length else b"", True)
+            self.buf = data[stop:]
+            self.exchange.begin(request, memoryview(data)[start:stop] if length else b"", True)
         return True
 
     def _begin_chunked(self, request: Request, data: bytes, start: int) -> None:
@@ -173,7 +170,9 @@ class Client:
         self.state = FULL if reader.done else BODY
         self.chunked = None if reader.done else reader
         self.buf = data[stop:]
-        self.exchange.trailers = reader.trailers
+        if reader.trailers:
+            self.exchange.rare = True
+            self.exchange.trailers = reader.trailers
         self.exchange.begin(request, b"".join(payload), reader.done)
 
     def _unfinished(self, data: bytes) -> bool:
@@ -235,19 +234,28 @@ class Client:
 
     def respond(self, response: Response, extra: bytes, payload: Buffer, whole: bool, wire: Buffer | None) -> None:
         """As Downward.respond."""
-        if self.clients.draining:
-            self.last = True
-        if extra or self.last or response.length < 0:
+        if extra or self.last or self.out or response.length < 0 or self.clients.draining:
             self._respond(response, extra, payload)
-        elif wire is not None:
-            self._write(wire)
-        elif len(payload) < LARGE:
-            self._write(response.wire + payload)
-        else:
-            self._write_parts([response.wire, payload])
+            return
+        if wire is None:
+            if len(payload) >= LARGE:
+                self._write_parts([response.wire, payload])
+                return
+            wire = response.wire + payload
+        try:
+            taken = self.send_bytes(wire)
+        except BUSY:
+            taken = 0
+        except OSError:
+            self.abort()
+            return
+        if taken != len(wire):
+            self._keep_back(bytes(wire[taken:]))
 
     def _respond(self, response: Response, extra: bytes, payload: Buffer) -> None:
         """Any answer but the usual one."""
+        if self.clients.draining:
+            self.last = True
         framing = b""
         if response.length < 0 and self.method != b"HEAD" and response.status not in _NO_BODY:
             if self.fields is not None and self.fields.minor == b"1":
@@ -291,15 +299,23 @@ class Client:
             self._write(last_chunk(trailers))
 
     def fail(self, error: ProxyError) -> None:
-        """As Downward.fail; also for what never became an exchange."""
-        if self.state >= LINGER:
-            return
+        """As Downward.fail."""
+        if self.state < LINGER:
+            self._answer(error)
+            self.finished()
+
+    def _reject(self, error: ProxyError) -> None:
+        """What never became an exchange."""
+        self.clients.meters.rejected(error.status)
+        self._answer(error)
+        self._turn()
+
+    def _answer(self, error: ProxyError) -> None:
         if self.state != FULL or self.clients.draining:
             self.last = True
         head, body = render(error)
         closing = b"Connection: close\r\n" if self.last else b""
         self._write(head + closing + CRLF + (b"" if self.method == b"HEAD" else body))
-        self.finished()
 
     def cut(self) -> None:
         """As Downward.cut. A body that ends with the connection has no other sign of its end than the FIN: send a RST instead."""
@@ -315,11 +331,21 @@ class Client:
             return
         self.state = HEAD
         self.begun = False
-        self.due = self.clients.poller.now + self.clients.times.idle
+        clients = self.clients
+        self.due = clients.poller.now + clients.times.idle
         if not self.events & READ:
             self._set(self.events | READ)
         if self.buf:
-            self._advance(self.buf)
+            self._advance()
+
+    def _turn(self) -> None:
+        """The answer is out: as `finished`, but the caller goes on with what was pipelined."""
+        if self.state != FULL or self.last or self.closing:
+            self._linger()
+            return
+        self.state = HEAD
+        self.begun = False
+        self.due = self.clients.poller.now + self.clients.times.idle
 
     def pause(self) -> None:
         """As Downward.pause."""
@@ -344,8 +370,7 @@ class Client:
 
     def _overdue(self) -> None:
         if self.state == HEAD and self.begun:
-            self.clients.meters.rejected(HeadTimeout.status)
-            self.fail(HeadTimeout("The request head did not come to its end in time"))
+            self._reject(HeadTimeout("The request head did not come to its end in time"))
         else:
             self.close()
 

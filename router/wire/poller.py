@@ -1,7 +1,7 @@
-"""One poller for the data plane's sockets and for asyncio: ours are served at once, inside `select()`, and the rest is handed back.
+"""One poller for the data plane's sockets and for asyncio: ours are served at once, inside `select()`, the rest is handed back.
 
-No Task, Future or transport stands between the kernel and a connection. asyncio's own selector is nested: one descriptor in ours, asked
-only when it is readable, so that nothing private of `selectors` or `asyncio` is used.
+No Task, Future or transport stands between the kernel and a connection. asyncio's own selector is nested: one descriptor in ours,
+asked only when it is readable, so that nothing private of `selectors` is used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Watched(Protocol):
 
 
 class Poller(selectors.BaseSelector):
-    """A selector for asyncio that also serves the data plane. `now` is the monotonic clock, read once for each batch of events."""
+    """A selector for asyncio that also serves the data plane. `now` is the monotonic clock, read once for each batch."""
 
     def __init__(self) -> None:
         self._asyncio = selectors.DefaultSelector()
@@ -81,21 +81,14 @@ class Poller(selectors.BaseSelector):
             try:
                 on_event(event)
             except Exception:
-                self._fault(on_event)
+                log.exception("a connection was closed because of an error in the router")
+                _abort(on_event)
         self._serving = False
         if self._doomed:
             for sock in self._doomed:
                 sock.close()
             self._doomed.clear()
         return foreign
-
-    def _fault(self, on_event: Any) -> None:
-        """A defect of ours ends one connection, not the worker."""
-        log.exception("a connection was closed because of an error in the router")
-        try:
-            on_event.__self__.abort()
-        except Exception:
-            log.exception("the connection could not be ended in order")
 
     # what asyncio asks of a selector
 
@@ -197,6 +190,14 @@ class SelectorPoller(Poller):
         """As Poller.close."""
         self._ours.close()
         super().close()
+
+
+def _abort(on_event: Any) -> None:
+    """A defect of ours ends one connection, not the worker."""
+    try:
+        on_event.__self__.abort()
+    except Exception:
+        log.exception("the connection could not be ended in order")
 
 
 def _mask(events: int) -> int:

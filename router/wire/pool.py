@@ -44,15 +44,9 @@ class Pool:
         self.open_now.add(connection)
         return connection
 
-    def put(self, connection: UpstreamConnection, promised: int) -> None:
-        """Keep an idle connection, for less than the function promised to (Keep-Alive: timeout=N): none is used in its last second."""
-        upstream = connection.upstream
-        kept = min(self.idle, promised - 1) if promised else self.idle
-        if kept <= 0 or upstream.gone or len(upstream.idle) >= self.most_idle:
-            connection.close()
-            return
-        connection.expires = self.poller.now + kept
-        upstream.idle.append(connection)
+    def promised(self, seconds: int) -> float:
+        """How long to keep a connection that the function keeps so long (Keep-Alive: timeout=N): not into its last second."""
+        return min(self.idle, seconds - 1.0)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """An idle connection ended."""

@@ -1,6 +1,6 @@
 """A connection to an endpoint: http1 towards the function, and the far half of an exchange.
 
-Between exchanges it lies in its endpoint's list of idle connections, watched, so that one which the function closes is not used again.
+Between exchanges it lies in its endpoint's list of idle connections, watched, so that one which the function closes is not used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from router import balance
 from router.errors import ProxyError
 from router.exchange import Exchange
 from router.http1.body import ChunkedReader, chunk, last_chunk
-from router.http1.grammar import CHUNKED, CLOSE, CRLF
+from router.http1.fields import Special
+from router.http1.grammar import CHUNKED, CRLF
 from router.http1.request import Request
 from router.http1.response import Response, read_response
 from router.streams import Buffer
@@ -31,6 +32,9 @@ _TUNNEL: Final = 4
 _CLOSED: Final = 5
 
 MOST_INTERIM: Final = 16  # 1xx responses to one request: more is a function gone wild
+
+
+_NONE: Final = Response(b"", 0, b"", 0, False)
 
 
 class UpstreamConnection:
@@ -76,7 +80,7 @@ class UpstreamConnection:
         self.deaf = False  # the function takes no more of this request, but may still answer
         self.ending = False  # shut the write side down once `out` is empty
         self.expires = 0.0
-        self.response: Response | None = None
+        self.response = _NONE  # the last one
         pool.poller.watch(self.fd, self, self.events)
 
     # from the exchange
@@ -84,17 +88,17 @@ class UpstreamConnection:
     def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
         """As Upward.request."""
         fields = request.fields
-        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF))
-        if fields.special or payload:
-            return self._request_special(request, extra, payload, whole)
+        if fields.special is not None:
+            return self._request_special(request, fields.special, extra, payload, whole)
+        data = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF, payload))
         try:
-            taken = self.send_bytes(head)
+            taken = self.send_bytes(data)
         except BUSY:
             taken = 0
         except OSError:
             return False
-        if taken != len(head):
-            self._keep_back(head[taken:])
+        if taken != len(data):
+            self._keep_back(data[taken:])
         return True
 
     def send(self, payload: Buffer) -> None:
@@ -122,13 +126,20 @@ class UpstreamConnection:
         """As Upward.release."""
         self.exchange = None
         response = self.response
-        if not self.keep or self.out or self.deaf or self.state != _HEAD or self.buf or response is None or not response.keep:
+        upstream = self.upstream
+        if not (self.keep and response.keep) or self.state or self.out or self.deaf or self.buf or upstream.gone:
             self.close()
             return
+        pool = self.pool
+        kept = pool.idle if not response.idle else pool.promised(response.idle)
+        if kept <= 0.0 or len(upstream.idle) >= pool.most_idle:
+            self.close()
+            return
+        self.expires = pool.poller.now + kept
+        upstream.idle.append(self)
         if self.events != READ:
             self._set(READ)
         self.interim = 0
-        self.pool.put(self, response.idle)
 
     def abort(self) -> None:
         """As Upward.abort."""
@@ -145,59 +156,70 @@ class UpstreamConnection:
     # from the poller
 
     def on_event(self, events: int) -> None:
-        """Serve the socket."""
-        if events != READ:
-            if events & WRITE:
-                self._writable()
-            if self.state == _CLOSED or not (events & READ or events & BROKEN):
-                return
-            if not self.connected:
-                self._connect_failed()
-                return
+        """Serve the socket. The usual response is whole in the buffer, and goes on as one piece."""
+        if events != READ and not self._attend(events):
+            return
         try:
             n = self.recv_into(BUFFER)
         except BUSY:
             return
         except OSError:
-            self._lost("reset")
-            return
+            n = -1
         exchange = self.exchange
+        if exchange is None or n <= 0 or self.state or self.buf or (end := BUFFER.find(b"\r\n\r\n", 0, n) + 2) < 2:
+            self._read(exchange, n)
+            return
+        block = VIEW[:end].tobytes()
+        response = self.response
+        if block != response.block:
+            try:
+                self.response = response = self._parse(block)
+            except ProxyError:
+                self._lost("malformed")
+                return
+        self._answer(exchange, response, end + 2, n)
+
+    def _answer(self, exchange: Exchange, response: Response, start: int, n: int) -> None:
+        if response.length != n - start or not response.bodied or exchange.request.method == b"HEAD":
+            self._respond(exchange, response, VIEW[start:n].tobytes())
+        else:
+            exchange.respond(response, VIEW[start:n], True, VIEW[:n] if response.verbatim else None)
+
+    def _attend(self, events: int) -> bool:
+        """Anything but plain reading. False: there is nothing to read."""
+        if events & WRITE:
+            self._writable()
+        if self.state == _CLOSED or not events & (READ | BROKEN):
+            return False
+        if not self.connected:
+            self._lost("connect")
+            return False
+        return True
+
+    def _read(self, exchange: Exchange | None, n: int) -> None:
         if exchange is None:  # idle: an end, or bytes that nobody asked for
             self.pool.forget(self)
             self.close()
+        elif n < 0:
+            self._lost("reset")
         elif not n:
             self._ended(exchange)
         else:
             try:
-                self._read(exchange, n)
+                self._continue(exchange, n)
             except ProxyError:
                 self._lost("malformed")
 
-    def _read(self, exchange: Exchange, n: int) -> None:
+    def _continue(self, exchange: Exchange, n: int) -> None:
         state = self.state
         if state == _HEAD:
-            self._head(exchange, n)
+            self._head_in_parts(exchange, self.buf + VIEW[:n].tobytes())
         elif state == _LENGTH:
-            self._length(exchange, 0, n)
+            self._length(exchange, n)
         elif state == _CHUNKED:
-            self._chunks(exchange, BUFFER, 0, n)
+            self._chunks(exchange, BUFFER, n)
         else:
             exchange.response_data(VIEW[:n])
-
-    def _head(self, exchange: Exchange, n: int) -> None:
-        """The beginning of a response is in the buffer. The usual one is whole, and goes on as one piece."""
-        end = BUFFER.find(b"\r\n\r\n", 0, n) + 2
-        if self.buf or end < 2:
-            self._head_in_parts(exchange, self.buf + VIEW[:n].tobytes())
-            return
-        response = self._parse(VIEW[:end].tobytes())
-        start = end + 2
-        length = response.length
-        if length == n - start and response.status >= 200 and self._has_body(response, exchange):
-            self.response = response
-            exchange.respond(response, VIEW[start:n], True, VIEW[:n] if response.verbatim else None)
-        else:
-            self._respond(exchange, response, VIEW[start:n].tobytes())
 
     def _head_in_parts(self, exchange: Exchange, data: bytes) -> None:
         """Interim responses, and heads that came in pieces."""
@@ -209,7 +231,7 @@ class UpstreamConnection:
                 self.buf = data
                 return
             self.buf = b""
-            response = self._parse(data[:end])
+            self.response = response = self._parse(data[:end])
             data = data[end + 2 :]
             if response.status >= 200 or response.status == 101:
                 self._respond(exchange, response, data)
@@ -218,15 +240,12 @@ class UpstreamConnection:
                 return
 
     def _parse(self, block: bytes) -> Response:
-        last = self.pool.last_response(self.upstream)
-        if last is not None and last.block == block:
-            return last
-        response = read_response(block)
-        self.pool.responses[self.upstream] = response
-        return response
-
-    def _has_body(self, response: Response, exchange: Exchange) -> bool:
-        return exchange.request.method != b"HEAD" and response.status not in (204, 304)
+        """Read a head; the endpoint's last one is remembered, so that its connections share one."""
+        responses = self.pool.responses
+        last = responses.get(self.upstream)
+        if last is None or last.block != block:
+            responses[self.upstream] = last = read_response(block)
+        return last
 
     def _inform(self, exchange: Exchange, response: Response) -> bool:
         self.interim += 1
@@ -238,38 +257,38 @@ class UpstreamConnection:
 
     def _respond(self, exchange: Exchange, response: Response, data: bytes) -> None:
         """Any head but the usual one, with what came behind it."""
-        status = response.status
-        if status == 101:
+        if response.status == 101:
             self._switch(exchange, response, data)
-            return
-        if status < 200:
+        elif response.status < 200:
             if self._inform(exchange, response) and data:
                 self._head_in_parts(exchange, data)
-            return
-        self.response = response
-        length = response.length if self._has_body(response, exchange) else 0
-        if length >= 0:
-            self.keep = self.keep and len(data) <= length
-            self.left = length - len(data)
-            if self.left <= 0:
-                exchange.respond(response, data[:length], True, None)
-                return
+        elif response.length >= 0 or not response.bodied or exchange.request.method == b"HEAD":
+            self._respond_by_length(exchange, response, data)
+        else:
+            self._respond_by_framing(exchange, response, data)
+
+    def _respond_by_length(self, exchange: Exchange, response: Response, data: bytes) -> None:
+        length = response.length if response.bodied and exchange.request.method != b"HEAD" else 0
+        self.keep = self.keep and len(data) <= length
+        self.left = length - len(data)
+        if self.left > 0:
             self.state = _LENGTH
-            exchange.respond(response, data, False, None)
-            return
-        exchange.respond(response, b"", False, None)
-        if self.exchange is not exchange:
-            return
-        if length == CHUNKED:
+        exchange.respond(response, data[:length], self.left <= 0, None)
+
+    def _respond_by_framing(self, exchange: Exchange, response: Response, data: bytes) -> None:
+        if response.length == CHUNKED:
             self.state = _CHUNKED
             self.chunked = ChunkedReader()
-            if data:
-                self._chunks(exchange, data, 0, len(data))
-        elif length == CLOSE:
+        else:
             self.state = _CLOSE
             self.keep = False
-            if data:
-                exchange.response_data(data)
+        exchange.respond(response, b"", False, None)
+        if not data or self.exchange is not exchange:
+            return
+        if self.state == _CHUNKED:
+            self._chunks(exchange, data, len(data))
+        else:
+            exchange.response_data(data)
 
     def _switch(self, exchange: Exchange, response: Response, data: bytes) -> None:
         if not exchange.switch(response):
@@ -280,7 +299,7 @@ class UpstreamConnection:
         if data and self.exchange is exchange:
             exchange.response_data(data)
 
-    def _length(self, exchange: Exchange, start: int, n: int) -> None:
+    def _length(self, exchange: Exchange, n: int) -> None:
         left = self.left
         if n < left:
             self.left = left - n
@@ -293,11 +312,11 @@ class UpstreamConnection:
         if self.exchange is exchange:
             exchange.response_end(b"")
 
-    def _chunks(self, exchange: Exchange, data: bytes | bytearray, start: int, end: int) -> None:
+    def _chunks(self, exchange: Exchange, data: bytes | bytearray, end: int) -> None:
         reader = self.chunked
         assert reader is not None
         payload: list[memoryview] = []
-        stop = reader.read(data, start, end, payload)
+        stop = reader.read(data, 0, end, payload)
         if payload:
             exchange.response_data(payload[0] if len(payload) == 1 else b"".join(payload))
         if reader.done and self.exchange is exchange:
@@ -328,27 +347,22 @@ class UpstreamConnection:
 
     # writing
 
-    def _request_special(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
-        """A request with a body, or with field lines that concern this connection."""
-        fields = request.fields
+    def _request_special(self, request: Request, special: Special, extra: bytes, payload: Buffer, whole: bool) -> bool:
+        """A request that is chunked, or has field lines that concern this connection."""
         exchange = self.exchange
         assert exchange is not None
-        parts: list[Buffer] = [request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra]
-        if fields.special:
-            if fields.length == CHUNKED:
-                parts.append(b"Transfer-Encoding: chunked\r\n")
-            if exchange.upgrade:
-                parts += (b"Connection: Upgrade\r\nUpgrade: ", exchange.upgrade, CRLF)
-            elif fields.trailers:
-                parts.append(b"Connection: TE\r\nTE: trailers\r\n")
-        parts.append(CRLF)
-        if fields.length == CHUNKED:
-            parts += chunk([memoryview(payload)])
-            if whole:
-                parts.append(last_chunk(exchange.trailers))
+        chunked = request.fields.length == CHUNKED
+        parts: list[Buffer] = [request.method, b" ", request.target, b" HTTP/1.1\r\n", request.fields.lines, extra]
+        if exchange.upgrade:
+            parts += (b"Connection: Upgrade\r\nUpgrade: ", exchange.upgrade, CRLF)
+        elif special.trailers:
+            parts.append(b"Connection: TE\r\nTE: trailers\r\n")
+        if chunked:
+            parts += (b"Transfer-Encoding: chunked\r\n\r\n", *chunk([memoryview(payload)]))
+            parts.append(last_chunk(exchange.trailers) if whole else b"")
         else:
-            parts.append(payload)
-        self.chunking = fields.length == CHUNKED and not whole
+            parts += (CRLF, payload)
+        self.chunking = chunked and not whole
         data = b"".join(parts)
         try:
             taken = self.send_bytes(data)
@@ -426,15 +440,12 @@ class UpstreamConnection:
         if error in (errno.EINPROGRESS, errno.EALREADY):
             return
         if error:
-            self._connect_failed()
+            self._lost("connect")
             return
         self.connected = True
         self._set(READ)
         if self.exchange is not None:
             self.exchange.connected()
-
-    def _connect_failed(self) -> None:
-        self._lost("connect")
 
     def _set(self, events: int) -> None:
         if events != self.events and self.state != _CLOSED:

@@ -238,7 +238,7 @@ def test_a_truncated_request_is_never_passed_on_as_whole(world: World) -> None:
 
 
 def test_a_keep_alive_promise_is_honoured_by_a_second_of_margin(world: World) -> None:
-    client, origin, function = begun(world, GET)
+    client, _, function = begun(world, GET)
     function.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=1\r\n\r\nok")
     client.answer()
     assert function.ended()
