@@ -21,6 +21,7 @@ from kube.client import Client
 from kube.codec import WatchEvent
 from kube.election import Reign, Sight, Terms, claim, look
 from kube.errors import Conflict, KubeError, NotFound
+from kube.fence import fenced
 from kube.model import Lease, LeaseSpec
 from kube.resource import LEASES
 from kube.watch import Scope
@@ -81,21 +82,25 @@ class Leadership:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Around every write that only the leader may do. Raises NotLeading, also when the deadline passes inside: the request
-        is broken off, so that none is sent or waited for after it.
+        """Around every write that only the leader may do. Raises NotLeading, also when the deadline passes inside.
+
+        A request that waits then is broken off, and none leaves later: also not from a process that was frozen meanwhile, which
+        may get an answer and go on before the loop's timers have their turn. Hence the look at the clock before each one.
         """
-        remaining = self._reign.remaining(self._clock())
-        if not remaining:
-            raise NotLeading(
-                f"lease {self._namespace}/{self._name}: {self.identity} does not hold it ({self.holder or 'nobody'} does)"
-            )
+        self._check()
         try:
-            async with asyncio.timeout(remaining) as deadline:
-                yield
+            async with asyncio.timeout(self._reign.remaining(self._clock())) as deadline:
+                with fenced(self._check):
+                    yield
         except TimeoutError as error:
             if not deadline.expired():
                 raise
             raise NotLeading(f"lease {self._namespace}/{self._name}: {self.identity} could not renew it in time") from error
+
+    def _check(self) -> None:
+        if not self.leading:
+            holder = self.holder or "nobody"
+            raise NotLeading(f"lease {self._namespace}/{self._name}: {self.identity} does not hold it ({holder} does)")
 
     async def run(self) -> None:
         """Until cancelled: follow, and lead when it is our turn."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from kube.access import Access, BadAccess
 from kube.connection import Connection, Pool
 from kube.errors import Attempt, Unreachable
+from kube.fence import check_fence
 from kube.wire import Head, Response, WireError, encode_request
 
 PARALLEL = 32  # requests at once, watches not counted: more would only queue in the API server
@@ -107,7 +108,11 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self, request: Request, timeout: float) -> AsyncIterator[Stream]:
-        """Send a request and read the head within `timeout` seconds, the body as it comes. Raises Unreachable."""
+        """Send a request and read the head within `timeout` seconds, the body as it comes. Raises Unreachable.
+
+        Always on a new connection, which is pooled when the body has ended. So the watches, which end every half minute, keep one
+        warm, and the PATCH of a cold start need not wait for a TLS handshake.
+        """
         connection = await self._connection(request, fresh=True)
         try:
             try:
@@ -140,6 +145,7 @@ class Transport:
         authorization = await self._access.authorization()
         if authorization:
             fields["Authorization"] = authorization
+        check_fence()
         await connection.send(encode_request(request.method, request.target, fields, request.body))
         response, first = Response(), b""
         while response.head is None:

@@ -120,6 +120,24 @@ async def test_a_write_of_the_leader_is_broken_off_at_its_deadline_and_none_star
 
 
 @on_both
+async def test_a_leader_that_was_frozen_inside_a_write_sends_no_further_request(world: World) -> None:
+    frozen_for = 0.0
+    terms = Terms(duration=60.0, renew_deadline=40.0, interval=20.0)
+    leadership = Leadership(world.client, world.namespace, "scaler", "a", terms, clock=lambda: time.monotonic() + frozen_for)
+    task = asyncio.create_task(leadership.run())
+    await until(lambda: leadership.leading)
+    with pytest.raises(NotLeading, match="does not hold it"):
+        async with leadership.writing():
+            await world.client.merge(LEASES, "scaler", {"metadata": {"labels": {"write": "first"}}}, world.namespace)
+            frozen_for = 41.0
+            await world.client.merge(LEASES, "scaler", {"metadata": {"labels": {"write": "second"}}}, world.namespace)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    lease = await world.client.get(LEASES, "scaler", world.namespace)
+    assert lease.metadata.labels == {"write": "first"}
+
+
+@on_both
 async def test_a_lost_answer_does_not_cost_the_lease(world: World) -> None:
     wire = await world.wire()
     async with candidate(world, "a", wire) as a:
