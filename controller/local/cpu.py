@@ -14,6 +14,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+_PREFIX = "cloudbase-"  # of the names of our groups: cloudbase-<pid of the platform>-<owner>
 PERIOD = 100_000  # µs, the kernel's default
 
 
@@ -53,11 +54,12 @@ class CpuGroups:
             _rmdir(self.folder)
 
 
-def find(name: str, *, proc: Path = Path("/proc/self"), mounts: Path = Path("/proc/mounts")) -> CpuGroups | None:
-    """A cgroup named `name` to put replicas in; None where there cannot be one (macOS, most containers, plain users)."""
+def find(owner: str, *, proc: Path = Path("/proc")) -> CpuGroups | None:
+    """A cgroup to put the replicas of `owner` in; None where there cannot be one (macOS, most containers, plain users)."""
+    name = f"{_PREFIX}{os.getpid()}-{owner}"
     try:
-        own = [line.split(":", 2) for line in (proc / "cgroup").read_text().splitlines()]
-        mounted = [line.split() for line in mounts.read_text().splitlines()]
+        own = [line.split(":", 2) for line in (proc / "self" / "cgroup").read_text().splitlines()]
+        mounted = [line.split() for line in (proc / "mounts").read_text().splitlines()]
     except OSError:
         return None
     for _, controllers, path in own:
@@ -88,8 +90,10 @@ def _delegated(root: Path, path: str) -> Path | None:
 
 
 def _make(folder: Path, version: int) -> CpuGroups | None:
-    groups = CpuGroups(folder, version)
-    groups.remove()  # what a killed platform left
+    for left in folder.parent.glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():  # its platform was killed
+            CpuGroups(left, version).remove()
     try:
         folder.mkdir(exist_ok=True)
         if version == 2:
@@ -97,7 +101,7 @@ def _make(folder: Path, version: int) -> CpuGroups | None:
     except OSError:
         _rmdir(folder)
         return None
-    return groups
+    return CpuGroups(folder, version)
 
 
 def _rmdir(folder: Path) -> None:

@@ -60,7 +60,7 @@ class LocalDeployer:
         ended = await asyncio.to_thread(orphans.sweep, self._data)
         self._lifeline, self._our_end = os.pipe()  # nobody writes: its end of file is our death
         owner = orphans.marker(self._data)[orphans.MARKER]
-        self._cpu = await asyncio.to_thread(cpu.find, f"cloudbase-{owner[:12]}")
+        self._cpu = await asyncio.to_thread(cpu.find, owner[:8])
         self._shared = Surroundings(Ledger(self._data / "pids"), self._lifeline, self._start_timeout, self._grace, self._cpu)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._watch_memory = asyncio.create_task(self._end_gluttons(), name="memory")

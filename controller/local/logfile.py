@@ -42,7 +42,8 @@ class LogFolder:
         """The last `count` lines of all replicas, by time."""
         if count <= 0:
             return []
-        lasts = [self._last(path.stem, count) for path in self._folder.glob("*.log")]
+        replicas = {path.name.partition(".log")[0] for path in self._folder.glob("*.log*")}  # just rotated, one has no .log
+        lasts = [self._last(replica, count) for replica in replicas]
         return heapq.nlargest(count, (line for last in lasts for line in last), key=lambda line: line.time)[::-1]
 
     def remove(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -140,7 +141,8 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_with_all_that_
             await deployer.retire(HELLO, "hello-00001")
 
             assert 0.3 <= time.monotonic() - began < 3
-            assert not alive(pid) and not alive(grandchild)
+            assert not alive(pid)
+            await eventually(lambda: not alive(grandchild))
 
     asyncio.run(scenario())
 
@@ -225,11 +227,11 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), http.ser
 
 def test_logs_are_kept_over_restarts_and_followed_without_gap_or_repetition(data: Path) -> None:
     counting = """
+print('half a line', end='', file=sys.stderr, flush=True)
 def count():
     for number in range(2000):
         print(number, flush=number % 7 == 0)
     sys.stdout.flush()
-    print('half a line', end='', file=sys.stderr, flush=True)
 threading.Thread(target=count).start()
 """
 
@@ -282,7 +284,8 @@ def test_a_replica_beyond_its_memory_is_ended_and_told(data: Path) -> None:
             return (await until(deployer, lambda replicas: replicas[0].restarts == 1))[0]
 
     message = asyncio.run(scenario()).message
-    assert message.startswith("used 1") and message.endswith("60 MiB are its limit: raise resources.memory or find the leak")
+    found = re.fullmatch(r"used (\d+) MiB of memory, 60 MiB are its limit: raise resources.memory or find the leak", message)
+    assert found and int(found[1]) >= 60
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="a limit below one CPU cannot be told from a busy machine")
@@ -302,7 +305,8 @@ def test_a_replica_gets_no_more_cpu_time_than_its_limit(data: Path) -> None:
             replica = (await until(deployer, ready(1)))[0]
             pid = int(await get(replica.address))
             group = deployer._cpu.folder
-            await eventually(lambda: str(pid) in (group / replica.name / "cgroup.procs").read_text().split())
+            members = group / replica.name / "cgroup.procs"
+            await eventually(lambda: members.exists() and str(pid) in members.read_text().split())
             before = used(pid)
             await asyncio.sleep(1.0)
             return used(pid) - before, group

@@ -105,6 +105,15 @@ def test_the_tail_goes_over_rotated_files_and_replicas_by_time(tmp_path: Path) -
     assert folder.tail(0) == []
 
 
+def test_the_tail_is_whole_right_after_a_rotation(tmp_path: Path) -> None:
+    folder = LogFolder(tmp_path / "hello", file_bytes=1)
+
+    folder.append("a", [line(1)])
+
+    assert not (tmp_path / "hello" / "a.log").exists()
+    assert folder.tail(1) == [line(1)]
+
+
 def test_files_are_bounded_in_size_and_number(tmp_path: Path) -> None:
     folder = LogFolder(tmp_path / "hello", file_bytes=1000, files=2, replicas=3)
     for replica in "abcdef":
