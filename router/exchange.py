@@ -109,7 +109,7 @@ class Exchange(Attempt):
         if self.state >= SENT and self.up is not None:
             self.up.send_end(trailers)
         if self.state == TUNNEL and self.ended:
-            self._end_tunnel()
+            self.tunnel_over()
 
     def request_broken(self, error: ProxyError) -> None:
         """The request's body is malformed."""
@@ -219,7 +219,7 @@ class Exchange(Attempt):
         elif self.state == TUNNEL:
             self.ended = True
             if self.whole:
-                self._end_tunnel()
+                self.tunnel_over()
 
     def upstream_full(self) -> None:
         """The function takes no more for now."""
@@ -294,7 +294,8 @@ class Exchange(Attempt):
         self._over(self.response.status, self.board.clock.now)
         self.down.finished()
 
-    def _end_tunnel(self) -> None:
+    def tunnel_over(self) -> None:
+        """Both sides have ended, or the function takes no more either: what is out for the client still goes out."""
         self._drop_up()
         self._over(101, self.board.clock.now)
         self.down.finished()

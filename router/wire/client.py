@@ -26,6 +26,7 @@ from router.wire.poller import BROKEN, READ, WRITE
 
 if TYPE_CHECKING:
     from router.wire.listener import Clients
+    from router.wire.tls import TlsSocket
 
 HEAD: Final = 0
 BODY: Final = 1
@@ -59,7 +60,7 @@ class Client:
         *("last", "method", "out", "recv_into", "send_bytes", "sender", "sock", "state", "ending"),
     )
 
-    def __init__(self, clients: Clients, sock: socket.socket, sender: Sender) -> None:
+    def __init__(self, clients: Clients, sock: socket.socket | TlsSocket, sender: Sender) -> None:
         self.clients = clients
         self.sock = sock
         self.fd = sock.fileno()
@@ -82,6 +83,11 @@ class Client:
         self.closing = False  # the client sent its FIN
         self.due = clients.poller.now + clients.times.head  # when the present state has lasted too long; 0: the exchange knows
         clients.poller.watch(self.fd, self)
+
+    @property
+    def address(self) -> bytes:
+        """As Downward.address."""
+        return self.sender.address
 
     # from the poller
 
@@ -439,7 +445,7 @@ class Client:
             try:
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:
-                self.close()
+                self.abort()
 
     # the end
 
@@ -480,7 +486,7 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
 _CLOSE_WAIT: Final = 8  # of Linux' TCP states: the peer sent a FIN
 
 
-def has_ended(sock: socket.socket) -> bool:
+def has_ended(sock: socket.socket | TlsSocket) -> bool:
     """Has the peer sent its FIN, unread bytes before it or not? Where the system does not tell: only when nothing is unread."""
     try:
         if hasattr(socket, "TCP_INFO") and sock.family != socket.AF_UNIX:

@@ -329,11 +329,13 @@ class UpstreamConnection:
         """EOF."""
         if self.state == _CLOSE:
             exchange.response_end(b"")
-        elif self.state == _TUNNEL:
+        elif self.state != _TUNNEL:
+            self._lost("reset")
+        elif exchange.ended:  # told before: this is the hang-up of both directions, which no poller can be asked to keep back
+            exchange.tunnel_over()
+        else:
             self._set(self.events & ~READ)
             exchange.response_end(b"")
-        else:
-            self._lost("reset")
 
     def _lost(self, failure: str, answered: bool = False) -> None:
         """The connection is of no use any more: tell the exchange, if there is one."""

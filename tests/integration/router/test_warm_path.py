@@ -215,6 +215,22 @@ def test_a_websocket_tunnel_carries_bytes_both_ways_until_both_sides_end(world: 
     assert world.settles(lambda: world.present() == (0, 0))
 
 
+def test_a_tunnel_whose_function_hangs_up_for_good_is_over_without_a_word_of_the_client(world: World, tmp_path: Path) -> None:
+    origin = world.origin(str(tmp_path / "s"))  # a unix socket tells a full hang-up at once, and again and again
+    world.put(origin)
+    client = world.client()
+    client.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n")
+    function = origin.accept()
+    function.head()
+    function.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    client.head()
+    assert world.present() == (1, 0)
+    function.send(b"bye")
+    function.close()
+    assert client.rest() == b"bye"
+    assert world.settles(lambda: world.present() == (0, 0))
+
+
 def test_an_upgrade_to_a_protocol_that_is_not_listed_is_not_offered_to_the_function(world: World) -> None:
     upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n"
     _, _, head = served(world, GET[:-2] + upgrade)
