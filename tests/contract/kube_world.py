@@ -9,7 +9,7 @@ import os
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ import pytest
 
 from kube.access import Access
 from kube.client import Client
+from kube.errors import NotFound
 from kube.fake.server import ApiServer
 from kube.kubeconfig import Kubeconfig
 from kube.resource import NAMESPACES
@@ -34,6 +35,7 @@ class World:
     namespace: str
     server: ApiServer | None  # None: it is a real one
     wires: list[Wire] = field(default_factory=list)
+    tidy: bool = False  # wait for the namespace to be gone at the end: deleting thousands of objects slows the next test
 
     async def wire(self) -> Wire:
         """Another way to the server, with a hand on the cable."""
@@ -186,6 +188,16 @@ async def real_world() -> AsyncIterator[World]:
             for wire in world.wires:
                 await wire.close()
             await client.delete(NAMESPACES, name)
+            if world.tidy:
+                await gone(client, name)
+
+
+async def gone(client: Client, namespace: str) -> None:
+    """Wait until a namespace is deleted with all that was in it."""
+    with suppress(NotFound):
+        while True:
+            await client.get(NAMESPACES, namespace)
+            await asyncio.sleep(0.5)
 
 
 async def compact_etcd() -> None:

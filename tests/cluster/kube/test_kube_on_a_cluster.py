@@ -217,6 +217,7 @@ def test_2000_services_and_10000_endpoints_cost_at_most_4_kib_each_and_events_co
     monkeypatch.setattr("kube_world.LIMIT", 280.0)
 
     async def scenario(world: World) -> None:
+        world.tidy = True
         await make_many(world)
         informers: list[Informer[Any]] = [
             Informer(world.client, SERVICES, namespaces=[world.namespace]),
