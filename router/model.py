@@ -18,6 +18,10 @@ class RouteKey(NamedTuple):
     project: str
     name: str
 
+    def __str__(self) -> str:
+        """As logs and metrics call it: `name`, or `name.project` outside the default project."""
+        return self.name if self.project == "default" else f"{self.name}.{self.project}"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
