@@ -1,4 +1,4 @@
-"""`python -m router`: one worker with a static table, or (later) the router of a cluster."""
+"""`python -m router`: one worker with a static table, which is what a benchmark and a first look need."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
 
 from router.address import parse_address
 from router.dataplane import DataPlane
-from router.http1.grammar import POSSESSIVE
+from router.interpreter import warnings
 from router.model import Backend, Endpoint, Route, RouteKey
-from router.settings import Settings
+from router.settings import BadSetting, Settings, load
 from router.wire.poller import new_event_loop
 
 log = logging.getLogger("router")
@@ -31,55 +35,97 @@ class Nobody:
 
 
 def static_route(text: str) -> Route:
-    """`name=address[,address…]` as a route. Raises ValueError."""
-    name, _, addresses = text.partition("=")
+    """`name[.project]=address[,address...]` as a route. Raises BadSetting."""
+    name, equals, addresses = text.partition("=")
+    if not name or not equals:
+        raise BadSetting(f'a route is written "name=host:port[,host:port...]", was {text!r}')
     name, _, project = name.partition(".")
-    endpoints = tuple(Endpoint(address) for address in addresses.split(",") if address)
+    endpoints = tuple(Endpoint(address.strip()) for address in addresses.split(",") if address.strip())
     for endpoint in endpoints:
-        parse_address(endpoint.address)
+        try:
+            parse_address(endpoint.address)
+        except ValueError as error:
+            raise BadSetting(f"route {name}: {error}") from error
     return Route(RouteKey("*", project or "default", name), (Backend(f"{name}-static", endpoints),))
 
 
-def bind(text: str) -> socket.socket:
-    """A listening socket for "host:port" or "unix:/path". Raises OSError, ValueError."""
+def read_routes(path: str) -> list[Route]:
+    """A TOML file of `name = "address[,address...]"` lines. Raises BadSetting."""
+    try:
+        found = tomllib.loads(Path(path).read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadSetting(f"the routes file {path} cannot be read: {error}") from error
+    return [static_route(f"{name}={addresses}") for name, addresses in found.items()]
+
+
+def bind(text: str, reuse_port: bool = False) -> socket.socket:
+    """A listening socket for an address. Raises OSError."""
     family, address = parse_address(text)
     sock = socket.socket(family, socket.SOCK_STREAM)
-    if family != socket.AF_UNIX:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(address)
-    sock.listen(4096)
+    try:
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+        sock.listen(4096)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
-async def serve(listen: str, routes: list[Route]) -> None:
-    """Run one worker until SIGTERM or SIGINT."""
+async def serve(settings: Settings, routes: list[Route], listener: socket.socket) -> None:
+    """Run one worker until SIGTERM or SIGINT, then drain."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    plane = DataPlane(Settings(), Nobody())
+    plane = DataPlane(settings, Nobody())
     for route in routes:
         plane.put(route)
-    plane.listen(bind(listen))
+    plane.listen(listener)
     gc.collect()
-    gc.freeze()
-    log.info("listening on %s, %d routes", listen, len(routes))
+    gc.freeze()  # what is there now stays: the collector need not look at it again
+    log.info("listening on %s, %d routes", settings.listen, len(routes))
     await stop.wait()
-    await plane.drain(3.0)
+    await plane.drain(settings.drain_grace, settings.drain_delay)
     plane.close()
 
 
+def parse(arguments: list[str]) -> tuple[Settings, list[Route]]:
+    """The command line. Raises BadSetting."""
+    parser = argparse.ArgumentParser(prog="python -m router", description=__doc__)
+    parser.add_argument(
+        "--route", action="append", default=[], metavar="NAME=ADDRESS[,ADDRESS]", help="a function and its replicas"
+    )
+    parser.add_argument("--routes", default="", metavar="FILE", help='TOML lines `name = "address,address"`')
+    parser.add_argument("--config", default="", metavar="FILE", help="settings as TOML")
+    for one in fields(Settings):
+        parser.add_argument("--" + one.name.replace("_", "-"), help=f"{one.metadata['meaning']} (default {one.default!r})")
+    options = vars(parser.parse_args(arguments))
+    flags = {one.name: options[one.name] for one in fields(Settings) if options[one.name] is not None}
+    settings = load(flags, os.environ, options["config"])
+    routes = [static_route(text) for text in options["route"]]
+    return settings, routes + (read_routes(options["routes"]) if options["routes"] else [])
+
+
 def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m router")
-    parser.add_argument("--listen", default="127.0.0.1:8080")
-    parser.add_argument("--route", action="append", default=[], metavar="NAME=ADDRESS", type=static_route)
-    options = parser.parse_args()
+    """Exit status: 0 after a drain, 1 when a setting is bad or the address is taken."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if not POSSESSIVE:
-        log.warning("this Python's re mishandles possessive quantifiers (CPython before 3.11.5): the fast path for heads is off")
+    try:
+        settings, routes = parse(sys.argv[1:])
+        listener = bind(settings.listen)
+    except BadSetting as error:
+        log.error("%s", error)
+        return 1
+    except OSError as error:
+        log.error("cannot listen: %s; choose another address with --listen", error)
+        return 1
+    for warning in warnings():
+        log.warning("%s", warning)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(options.listen, options.route))
+        runner.run(serve(settings, routes, listener))
     return 0
 
 

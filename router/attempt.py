@@ -1,7 +1,7 @@
 """The way of one request from a slot to its first byte at an endpoint: choosing, connecting, trying again. No clock in here.
 
 The base of `Exchange`. What may be sent a second time is decided in here and nowhere else:
-(a) connecting failed, (b) a pooled connection was found closed before the kernel took a byte: nothing was sent, any method may go;
+(a) connecting failed, (b) a pooled connection was closed before the kernel took a byte: nothing was sent, any method may go;
 (c) the method is idempotent (RFC 9110 9.2.2), no byte of a response came, and the whole request is still held.
 """
 
@@ -41,8 +41,8 @@ class Attempt:
     # fmt: off
     __slots__ = (
         "began", "board", "deadline", "down", "ended", "held", "live", "moved", "rare", "received", "refused_since", "released",
-        "request", "response", "revision", "row", "sent", "sent_at", "state", "sticky", "trailers", "tried", "tries", "up", "upgrade",
-        "upstream", "wake", "whole",
+        "request", "response", "revision", "row", "sent", "sent_at", "state", "sticky", "trailers", "tried", "tries", "up",
+        "upgrade", "upstream", "wake", "whole",
     )
     # fmt: on
 
@@ -198,7 +198,7 @@ class Attempt:
         self.board.backing_off.add(self)  # type: ignore[arg-type]
 
     def again(self) -> None:
-        """The pause after a failed attempt is over. As many knock at suspects as the route's budget allows; the others wait on."""
+        """The pause after a failed attempt is over. As many knock at suspects as the budget allows; the others wait on."""
         now = self.board.clock.now
         ready, budget = self.revision.upstreams.ready, self.live.budget
         if self.state != BACKOFF:
@@ -245,6 +245,8 @@ class Attempt:
         """Give the slot back, and count."""
         self.state = IDLE
         self.row.finished(status, now - self.began, self.received, self.sent)
+        if self.board.access is not None:
+            self.board.access.finished(self, status, now - self.began)  # type: ignore[arg-type]
         upstream = self.upstream
         if self.rare:
             self._usual()

@@ -10,19 +10,23 @@ import asyncio
 import os
 import random
 import socket
+import sys
 import time
 from mmap import mmap
 
 from autoscaler.model import Sample
+from router.access_log import AccessLog
 from router.identity import Identity
 from router.meters import PAGE, Meters
 from router.model import Route, RouteKey
+from router.networks import membership
 from router.ports import Scaler
 from router.settings import Settings
 from router.switchboard import Switchboard
 from router.wire.listener import Clients, Listener
 from router.wire.poller import poller_of
 from router.wire.pool import Pool
+from router.wire.tls import Certificate
 
 TICK = 0.25  # seconds between looks at the connections' times
 RESTLESS_TICK = 0.025  # seconds between looks at what waits, while something does
@@ -49,6 +53,12 @@ class DataPlane:
         self.pool = Pool(self.poller, settings.limits(), settings.upstream_idle, settings.upstream_idle_connections)
         self.board.connector = self.pool
         self.clients = Clients(self.board, self.poller, self.meters, settings.limits(), settings.times())
+        self.clients.trusts = membership(settings.trusted)
+        self.clients.proxies = membership(settings.proxy_protocol)
+        if settings.tls_certificate:
+            self.clients.certificate = Certificate(settings.tls_certificate, settings.tls_key)
+        if settings.access_log:
+            self.board.access = AccessLog(sys.stdout.buffer, settings.access_log, random.random)
         self.listeners: list[Listener] = []
         self._swept = self.poller.now
         self._timer = self.loop.call_later(RESTLESS_TICK, self._tick)
@@ -90,9 +100,14 @@ class DataPlane:
         """Accept clients on a socket that listens already."""
         self.listeners.append(Listener(self.clients, sock))
 
-    async def drain(self, grace: float) -> None:
-        """Finish in order: every answer is now its connection's last; returns when all is done, or after `grace` seconds."""
+    async def drain(self, grace: float, delay: float = 0.0) -> None:
+        """Finish in order: every answer is now its connection's last; returns when all is done, or after `grace` seconds.
+
+        For `delay` seconds clients are still accepted, until whoever sends them here has noticed. Idle connections are closed
+        only near the end of the grace: a request may be on its way on any of them.
+        """
         self.clients.draining = True
+        await asyncio.sleep(delay)
         end = time.monotonic() + grace
         for listener in self.listeners:
             listener.on_event(0)  # the backlog is empty before the listener closes
@@ -113,6 +128,8 @@ class DataPlane:
             listener.close()
         self.clients.close()
         self.pool.close()
+        if self.board.access is not None:
+            self.board.access.close()
 
     def _tick(self) -> None:
         now = self.poller.now = time.monotonic()

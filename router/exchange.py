@@ -1,7 +1,7 @@
 """One request's life between two streams: arrive, go or wait, connect, send, respond, done. No clock and no socket in here.
 
 A stream is one request and its answer on whatever carries them: HTTP/1.1 over a socket is one codec on each side, a multiplexing
-one can stand beside it. Each half speaks to the other through this state machine, which alone knows gate, endpoint, time and retries.
+one can stand beside it. Each half speaks to the other through this state machine, which alone knows gate, endpoint and time.
 
     IDLE -> SENT                     a slot and a pooled connection are free: the warm path
     IDLE -> WAITING -> CONNECTING -> SENT -> RESPONDING -> IDLE        SENT -> TUNNEL -> IDLE

@@ -20,6 +20,10 @@ Buffer = bytes | bytearray | memoryview
 class Downward(Protocol):
     """The stream to the client. Buffers are taken or copied before a call returns."""
 
+    @property
+    def address(self) -> bytes:
+        """The client's address."""
+
     def respond(self, response: Response, extra: bytes, payload: Buffer, whole: bool, wire: Buffer | None) -> None:
         """The final head with `extra` field lines, and the payload so far; `whole`: there is no more. `wire`, when given, is head
         and payload as one buffer as they came, which a codec of the same kind may send as it is if `extra` is empty."""

@@ -20,6 +20,7 @@ from router.table import Table
 from router.wake import Wake
 
 if TYPE_CHECKING:
+    from router.access_log import AccessLog
     from router.exchange import Exchange
     from router.streams import Upward
 
@@ -54,8 +55,8 @@ class Switchboard:
 
     # fmt: off
     __slots__ = (
-        "_going", "_running", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters", "patience",
-        "random", "scaler", "table",
+        "_going", "_running", "access", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters",
+        "patience", "random", "scaler", "table",
     )
     # fmt: on
 
@@ -78,6 +79,7 @@ class Switchboard:
         self.table: Table[Exchange] = Table()
         self.find_name = self.table.names.get
         self.hosts = self.table.hosts
+        self.access: AccessLog | None = None
         self.cold: dict[RouteKey, Wake] = {}  # routes that somebody waits for and nothing is ready of
         self.backing_off: set[Exchange] = set()
         self._going: deque[Going[Exchange]] = deque()

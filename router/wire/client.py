@@ -489,7 +489,7 @@ _CLOSE_WAIT: Final = 8  # of Linux' TCP states: the peer sent a FIN
 def has_ended(sock: socket.socket | TlsSocket) -> bool:
     """Has the peer sent its FIN, unread bytes before it or not? Where the system does not tell: only when nothing is unread."""
     try:
-        if hasattr(socket, "TCP_INFO") and sock.family != socket.AF_UNIX:
+        if hasattr(socket, "TCP_INFO") and isinstance(sock, socket.socket) and sock.family != socket.AF_UNIX:
             return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in (7, _CLOSE_WAIT)
         return sock.recv(1, socket.MSG_PEEK) == b""
     except BUSY:

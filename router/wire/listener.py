@@ -12,6 +12,8 @@ from router.switchboard import Switchboard
 from router.wire.buffer import BUSY
 from router.wire.client import HEAD, Client
 from router.wire.poller import Poller
+from router.wire.preface import Preface
+from router.wire.tls import Certificate, TlsSocket
 
 _AT_ONCE = 64  # connections accepted before those that are open are served again
 
@@ -37,12 +39,30 @@ class Clients:
         self.times = times
         self.draining = False  # every answer is the last on its connection
         self.trusts: Callable[[str], bool] = lambda _: False  # may this address speak for others (X-Forwarded-*)?
+        self.proxies: Callable[[str], bool] = lambda _: False  # does this address begin with the PROXY protocol?
+        self.certificate: Certificate | None = None
         self.open: set[Client] = set()
+        self.prefaces: set[Preface] = set()
 
     def add(self, sock: socket.socket, address: str) -> None:
-        """A client connected."""
-        sender = Sender(address.encode("latin-1"), self.limits, trusted=self.trusts(address))
-        self.open.add(Client(self, sock, sender))
+        """A client connected, or a balancer that speaks for one."""
+        if self.proxies(address):
+            self.prefaces.add(Preface(self, sock, address))
+        else:
+            self.begin(sock, address)
+
+    def begin(self, sock: socket.socket, address: str) -> None:
+        """HTTP begins, or TLS."""
+        scheme = b"http"
+        secure: socket.socket | TlsSocket = sock
+        if self.certificate is not None:
+            try:
+                scheme, secure = b"https", TlsSocket(self.certificate.context, sock)
+            except OSError:  # it was reset before the first byte
+                sock.close()
+                return
+        sender = Sender(address.encode("latin-1"), self.limits, scheme, trusted=self.trusts(address))
+        self.open.add(Client(self, secure, sender))
         self.meters.accepted()
 
     def closed(self, client: Client) -> None:
@@ -55,6 +75,10 @@ class Clients:
         """Look at every connection's time."""
         for client in list(self.open):
             client.check(now)
+        for preface in [preface for preface in self.prefaces if now >= preface.due]:
+            preface.abort()
+        if self.certificate is not None:
+            self.certificate.refresh()
 
     def close_idle(self) -> None:
         """Close those that are between requests."""
@@ -65,6 +89,8 @@ class Clients:
         """Close all."""
         for client in list(self.open):
             client.abort()
+        for preface in list(self.prefaces):
+            preface.abort()
 
 
 class Listener:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import select
 import selectors
-import socket
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -34,13 +33,20 @@ class Watched(Protocol):
         """End at once, after `on_event` raised."""
 
 
+class Closable(Protocol):
+    """A socket, plain or TLS."""
+
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
 class Poller(selectors.BaseSelector):
     """A selector for asyncio that also serves the data plane. `now` is the monotonic clock, read once for each batch."""
 
     def __init__(self) -> None:
         self._asyncio = selectors.DefaultSelector()
         self._watched: dict[int, Any] = {}  # fd -> bound on_event
-        self._doomed: list[socket.socket] = []
+        self._doomed: list[Closable] = []
         self._serving = False
         self.now = time.monotonic()
 
@@ -55,13 +61,17 @@ class Poller(selectors.BaseSelector):
     @abstractmethod
     def _forget(self, fd: int) -> None: ...
 
-    def close_socket(self, sock: socket.socket) -> None:
+    def forget(self, fd: int) -> None:
+        """Stop watching a descriptor that stays open."""
+        if self._watched.pop(fd, None) is not None:
+            self._forget(fd)
+
+    def close_socket(self, sock: Closable) -> None:
         """Stop watching a socket and close it: at the end of the batch, so that its number stands for nothing else within it."""
         fd = sock.fileno()
         if fd < 0:
             return
-        if self._watched.pop(fd, None) is not None:
-            self._forget(fd)
+        self.forget(fd)
         if self._serving:
             self._doomed.append(sock)
         else:

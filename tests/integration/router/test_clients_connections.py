@@ -1,0 +1,179 @@
+"""What concerns a client's connection: limits of time, TLS, who it speaks for, draining, the access log."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import shutil
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from router_world import Wire, World
+
+from router.access_log import AccessLog
+from router.proxy_protocol import SIGNATURE
+from router.settings import Settings
+
+HERE = Path(__file__).parent
+GET = b"GET /fn/hello/x?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def served(world: World, client: Wire, request: bytes = GET) -> bytes:
+    """Serve one request; returns the head that the function saw."""
+    origin = world.origin()
+    world.put(origin)
+    client.send(request)
+    function = origin.accept()
+    head = function.head()
+    function.send(OK)
+    assert client.answer()[1] == b"ok"
+    return head
+
+
+def test_a_head_that_does_not_end_in_time_is_408(worlds: Callable[[Settings], World]) -> None:
+    client = worlds(Settings(head_timeout=0.1)).client()
+    client.send(b"GET /fn/hello HTTP/1.1\r\nHo")
+    assert client.answer()[0].startswith(b"HTTP/1.1 408 ")
+    assert client.ended()
+
+
+def test_a_connection_that_is_idle_for_too_long_is_closed(worlds: Callable[[Settings], World]) -> None:
+    world = worlds(Settings(idle_timeout=0.1))
+    client = world.client()
+    served(world, client)
+    assert client.ended()
+
+
+def test_a_body_that_stops_coming_is_408(worlds: Callable[[Settings], World]) -> None:
+    world = worlds(Settings(body_idle_timeout=0.1))
+    world.put(world.origin())
+    client = world.client()
+    client.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+    assert client.answer()[0].startswith(b"HTTP/1.1 408 ")
+    assert world.present() == (0, 0)
+
+
+def test_a_body_beyond_the_functions_limit_is_413_announced_or_not(world: World) -> None:
+    world.put(world.origin(), body_limit=4)
+    announced = world.client()
+    announced.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde")
+    assert announced.answer()[0].startswith(b"HTTP/1.1 413 ")
+    chunked = world.client()
+    chunked.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    assert chunked.silent()
+    chunked.send(b"2\r\nde\r\n")
+    assert chunked.answer()[0].startswith(b"HTTP/1.1 413 ")
+    assert world.present() == (0, 0)
+
+
+def test_forwarded_lines_are_believed_from_trusted_networks_only(worlds: Callable[[Settings], World]) -> None:
+    request = GET[:-2] + b"X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n\r\n"
+    stranger = worlds(Settings())
+    head = served(stranger, stranger.client(), request)
+    assert b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n" in head and b"9.9.9.9" not in head
+    friend = worlds(Settings(trusted=("127.0.0.0/8",)))
+    head = served(friend, friend.client(), request)
+    assert b"X-Forwarded-For: 9.9.9.9, 127.0.0.1\r\nX-Forwarded-Proto: https\r\n" in head
+
+
+def test_the_proxy_protocol_tells_the_clients_address(worlds: Callable[[Settings], World]) -> None:
+    world = worlds(Settings(proxy_protocol=("127.0.0.1/32",)))
+    addresses = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 4000, 80)
+    header = SIGNATURE + b"\x21\x11" + struct.pack("!H", len(addresses)) + addresses
+    client = world.client()
+    for byte in header:
+        client.send(bytes((byte,)))
+    assert b"X-Forwarded-For: 192.0.2.7\r\n" in served(world, client)
+
+
+def test_without_the_expected_proxy_protocol_a_connection_is_closed(worlds: Callable[[Settings], World]) -> None:
+    client = worlds(Settings(proxy_protocol=("127.0.0.1/32",))).client()
+    client.send(GET)
+    assert client.ended()
+
+
+def secure(world: World) -> Wire:
+    context = ssl.create_default_context(cafile=str(HERE / "localhost.pem"))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    wire = world.client()
+    wire.sock = context.wrap_socket(wire.sock, server_hostname="localhost")
+    assert wire.sock.selected_alpn_protocol() == "http/1.1"
+    return wire
+
+
+def test_clients_may_speak_tls(worlds: Callable[[Settings], World]) -> None:
+    world = worlds(Settings(tls_certificate=str(HERE / "localhost.pem"), tls_key=str(HERE / "localhost.key.pem")))
+    client = secure(world)
+    assert b"X-Forwarded-Proto: https\r\n" in served(world, client)
+    origin = world.origin()
+    world.put(origin)
+    body = bytes(500_000)
+    client.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 500000\r\n\r\n" + body)
+    function = origin.accept()
+    function.head()
+    assert function.exactly(len(body)) == body
+    function.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + body)
+    assert client.answer()[1] == body
+    assert client.ended()
+    client.close()
+
+
+def test_a_changed_certificate_is_taken_up_and_a_broken_one_is_not(
+    worlds: Callable[[Settings], World], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    shutil.copy(HERE / "localhost.pem", certificate)
+    shutil.copy(HERE / "localhost.key.pem", key)
+    world = worlds(Settings(tls_certificate=str(certificate), tls_key=str(key)))
+    certificate.write_text("not a certificate")
+    assert world.settles(lambda: "cannot be used" in caplog.text)
+    secure(world).close()
+    caplog.set_level("INFO")
+    shutil.copy(HERE / "localhost.pem", certificate)
+    assert world.settles(lambda: "was loaded again" in caplog.text)
+    secure(world).close()
+
+
+def test_draining_answers_what_is_in_flight_and_closes_what_is_idle_at_the_end(world: World) -> None:
+    origin = world.origin()
+    world.put(origin)
+    busy, idle = world.client(), world.client()
+    served(world, idle)
+    world.put(origin)
+    busy.send(GET)
+    function = origin.accept()
+    function.head()
+    drained = asyncio.run_coroutine_threadsafe(world.plane.drain(1.0), world.loop)
+    assert idle.silent(0.1), "a request may be on its way on an idle connection"
+    function.send(OK)
+    head, body = busy.answer()
+    assert b"Connection: close\r\n" in head and body == b"ok"
+    assert busy.ended()
+    assert idle.ended()
+    drained.result(5)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", world.port))
+
+
+def test_the_access_log_tells_a_request_in_one_line_without_its_query(world: World) -> None:
+    out = io.BytesIO()
+    log = AccessLog(out, 1.0, lambda: 0.0)
+    world.call(lambda: setattr(world.plane.board, "access", log))
+    served(world, world.client())
+    log.close()
+    world.call(lambda: setattr(world.plane.board, "access", None))
+    line = json.loads(out.getvalue())
+    assert (line["function"], line["method"], line["path"], line["status"], line["client"]) == (
+        "hello",
+        "GET",
+        "/x",
+        200,
+        "127.0.0.1",
+    )
+    assert b"secret" not in out.getvalue()
