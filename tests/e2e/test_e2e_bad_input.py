@@ -172,8 +172,8 @@ def test_settings_that_make_no_sense_are_refused_with_4_and_no_function_is_made(
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"main.py": "def handler(request:\n"}, r"SyntaxError: main.py:1"),
-        ({"index.js": "module.exports = (req, res => 1\n"}, "SyntaxError: index.js:1"),
+        ({"main.py": "def handler(request:\n"}, "never closed (main.py, line 1)"),
+        ({"index.js": "module.exports = (req, res => 1\n"}, "SyntaxError: Unexpected end of input (index.js, line 2)"),
         ({"main.py": "import nowhere_to_be_found\n\ndef handler(request): pass\n"}, "nowhere_to_be_found"),
         ({"index.js": "require('nowhere-to-be-found');\nmodule.exports = () => 1;\n"}, "nowhere-to-be-found"),
         ({"main.py": "HANDLER = None\n"}, "handler"),
