@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import subprocess
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -58,10 +57,9 @@ class LocalDeployer:
         """End what an earlier platform of this folder left behind; returns its pids. Only for who holds the folder's lock."""
         self._data.mkdir(parents=True, exist_ok=True)
         ended = await asyncio.to_thread(orphans.sweep, self._data)
-        self._lifeline, self._our_end = os.pipe()  # nobody writes: its end of file is our death
         owner = orphans.marker(self._data)[orphans.MARKER]
         self._cpu = await asyncio.to_thread(cpu.find, owner[:8])
-        self._shared = Surroundings(Ledger(self._data / "pids"), self._lifeline, self._start_timeout, self._grace, self._cpu)
+        self._shared = Surroundings(Ledger(self._data / "pids"), self._start_timeout, self._grace, self._cpu)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._watch_memory = asyncio.create_task(self._end_gluttons(), name="memory")
         return ended
@@ -113,8 +111,6 @@ class LocalDeployer:
         self._disk.shutdown()
         if self._cpu:
             await asyncio.to_thread(self._cpu.remove)
-        os.close(self._our_end)
-        os.close(self._lifeline)
 
     def _replicas(self, project: str, name: str) -> _Replicas:
         if (project, name) not in self._functions:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 Output = Callable[[str, bytes], None]  # (stream: "stdout" | "stderr", bytes as they came; b"" at the end)
 
@@ -91,6 +92,29 @@ class Child(asyncio.SubprocessProtocol):
             return []
         pipes = [self._transport.get_pipe_transport(fd) for fd in _STREAMS]
         return [pipe for pipe in pipes if isinstance(pipe, asyncio.ReadTransport)]
+
+
+class Lifeline:
+    """A pipe that nobody writes; the child inherits `read_end`, where the end of file is our death. A context manager.
+
+    One for each child: flags of an open pipe, like O_NONBLOCK, belong to all who inherited it.
+    """
+
+    def __init__(self) -> None:
+        self.read_end, self._our_end = os.pipe()
+
+    def __enter__(self) -> Lifeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.hand_over()
+        os.close(self._our_end)
+
+    def hand_over(self) -> None:
+        """Close our copy of the reading end, once the child has its own."""
+        if self.read_end >= 0:
+            os.close(self.read_end)
+            self.read_end = -1
 
 
 async def spawn(

@@ -15,7 +15,7 @@ from controller.local.cpu import CpuGroups
 from controller.local.journal import Journal
 from controller.local.launch import Launch, Place
 from controller.local.orphans import Ledger
-from controller.local.processes import Child, describe, spawn
+from controller.local.processes import Child, Lifeline, describe, spawn
 from controller.local.ready import ReadyPipe, StartFailed, listening
 from controller.local.restart import Crashes
 from controller.local.toolchain import RuntimeUnavailable
@@ -31,7 +31,6 @@ class Surroundings:
     """What all replicas of a deployer share."""
 
     ledger: Ledger
-    lifeline: int  # reading end of a pipe whose end of file tells that the platform is gone
     start_timeout: float  # seconds from start to ready
     grace: float  # seconds from SIGTERM to SIGKILL
     cpu: CpuGroups | None = None  # None: CPU time cannot be limited here
@@ -105,8 +104,8 @@ class Supervised:
             if not launch.cwd.is_dir():
                 return 0.0, f"cannot be started: its build is gone from {launch.cwd}: deploy the function again"
             where = self._place(self.seen.restarts)
-            with ReadyPipe() as pipe:
-                child = await self._spawn(launch, where, pipe)
+            with ReadyPipe() as pipe, Lifeline() as lifeline:
+                child = await self._spawn(launch, where, pipe, lifeline)
                 try:
                     return await self._attend(child, pipe)
                 finally:
@@ -114,11 +113,11 @@ class Supervised:
         except (OSError, RuntimeUnavailable) as error:
             return 0.0, f"cannot be started: {error}"
 
-    async def _spawn(self, launch: Launch, where: Place, pipe: ReadyPipe) -> Child:
+    async def _spawn(self, launch: Launch, where: Place, pipe: ReadyPipe, lifeline: Lifeline) -> Child:
         env = {
             **launch.env,
             "PORT": str(where.port),
-            "CLOUDBASE_PARENT_FD": str(self._shared.lifeline),
+            "CLOUDBASE_PARENT_FD": str(lifeline.read_end),
             "CLOUDBASE_READY_FD": str(pipe.write_end),
         }
         if where.path is not None:
@@ -130,10 +129,11 @@ class Supervised:
             if stream == "stderr":
                 self._words.extend(lines)
 
-        fds = (self._shared.lifeline, pipe.write_end)
+        fds = (lifeline.read_end, pipe.write_end)
         child = await spawn(launch.arguments, output=hear, cwd=launch.cwd, env=env, inherit=fds)
         self._child = child
         pipe.hand_over()
+        lifeline.hand_over()
         self._shared.ledger.add(child.pid)
         return child
 
