@@ -103,6 +103,8 @@ class Attempt:
         self.up = up
         up.exchange = self  # type: ignore[assignment]
         self.state = SENT
+        if not self.whole:
+            self.down.resume()  # it may have been paused while the request waited
         if fields.special is not None:
             self._allow_upgrade(fields.special.upgrade)
         if not up.request(request, self.board.identity.lines(fields.missing, request.segment), payload, self.whole):
@@ -146,8 +148,6 @@ class Attempt:
         if not self._send(up, self.held or b"", now):
             self.up = None
             self._unreachable(now)
-        elif not self.whole:
-            self.down.resume()
 
     def _hold(self, payload: Buffer) -> None:
         """The body comes and cannot go on yet."""

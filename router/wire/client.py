@@ -388,7 +388,7 @@ class Client:
 
     def _write(self, data: Buffer) -> None:
         if self.out:
-            self.out += data
+            self._keep_back(self.out + data)
             return
         try:
             taken = self.send_bytes(data)

@@ -380,7 +380,7 @@ class UpstreamConnection:
         if self.deaf or not parts:
             return
         if self.out:
-            self.out += b"".join(parts)
+            self._keep_back(self.out + b"".join(parts))
             return
         try:
             if len(parts) == 1:

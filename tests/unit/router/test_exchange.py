@@ -1,0 +1,337 @@
+"""One request's life, without sockets: over a codec that multiplexes streams, in virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from exchange_world import KEY, Far, World
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.errors import NoRoute, Refused
+from router.exchange import BACKOFF, IDLE, TUNNEL, WAITING, Exchange
+from router.http1.response import read_response
+
+OK = [("head", (200, b"")), ("data", b"ok"), ("end", b""), ("finished", b"")]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_streams_of_one_connection_are_answered_each_with_its_own(world: World) -> None:
+    world.put("a:1")
+    exchanges = [world.begin() for _ in range(3)]
+    for number in (2, 0, 1):
+        world.streams[number].answer(body=b"%d" % number)
+    for number, exchange in enumerate(exchanges):
+        assert world.of(exchange)[:2] == [("head", (200, b"")), ("data", b"%d" % number)]
+    assert world.present() == (0, 0)
+
+
+def test_a_body_goes_on_as_it_comes_once_the_stream_is_open(world: World) -> None:
+    world.slow.add("a:1")
+    world.put("a:1")
+    exchange = world.begin(b"POST", b"ab", whole=False, length=6)
+    exchange.request_data(b"cd")
+    far = world.streams[0]
+    assert far.body == b""
+    far.connected = True
+    exchange.connected()
+    exchange.request_data(b"ef")
+    exchange.request_end(b"")
+    assert (far.body, far.ended) == (b"abcdef", True)
+
+
+def test_an_unknown_function_is_refused_before_anything_begins(world: World) -> None:
+    with pytest.raises(NoRoute):
+        world.begin()
+    assert world.present() == (0, 0)
+
+
+def test_a_waiter_wakes_its_function_again_and_again_but_ever_more_slowly(world: World) -> None:
+    world.put()
+    world.begin()
+    world.pass_time(5)
+    gaps = [round(b - a, 1) for a, b in zip(world.wakes.at, world.wakes.at[1:], strict=False)]
+    assert gaps[0] == 0.1 and max(gaps) <= 1.05
+    assert len(gaps) >= 6
+
+
+def test_nobody_is_woken_for_once_a_replica_is_there(world: World) -> None:
+    world.put()
+    world.begin()
+    world.put("a:1")
+    asked = len(world.wakes.at)
+    world.pass_time(3)
+    assert len(world.wakes.at) == asked
+
+
+def test_the_parts_of_a_cold_start_sum_to_the_whole(world: World) -> None:
+    world.put()
+    world.slow.add("a:1")
+    exchange = world.begin()
+    world.clock.now += 0.010
+    world.board.woken(KEY)
+    world.clock.now += 0.020
+    world.board.scheduled(KEY)
+    world.clock.now += 0.300
+    world.put("a:1")
+    world.clock.now += 0.004
+    world.streams[0].connected = True
+    exchange.connected()
+    world.streams[0].answer()
+    assert world.of(exchange)[0] == (
+        "head",
+        (200, b"Server-Timing: wake;dur=10.0, schedule;dur=20.0, start;dur=300.0, connect;dur=4.0\r\n"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "second"), [(b"GET", True), (b"DELETE", True), (b"PUT", True), (b"POST", False), (b"PATCH", False)]
+)
+def test_only_idempotent_methods_are_sent_a_second_time(world: World, method: bytes, second: bool) -> None:
+    world.put("a:1", "b:1")
+    exchange = world.begin(method, b"body")
+    world.streams[0].lose()
+    assert (len(world.streams) == 2) == second
+    if second:
+        assert world.streams[1].body == b"body"
+        assert world.streams[1].upstream is not world.streams[0].upstream
+    else:
+        assert world.of(exchange) == [("problem", 502)]
+        assert world.present() == (0, 0)
+
+
+def test_nothing_is_sent_again_once_a_byte_of_an_answer_came(world: World) -> None:
+    world.put("a:1", "b:1")
+    exchange = world.begin()
+    world.streams[0].lose(answered=True)
+    assert world.of(exchange) == [("problem", 502)]
+
+
+def test_a_body_that_is_not_whole_is_not_sent_again(world: World) -> None:
+    world.put("a:1", "b:1")
+    exchange = world.begin(b"PUT", b"ab", whole=False, length=4)
+    world.streams[0].lose()
+    assert world.of(exchange)[-1] == ("problem", 502)
+    assert len(world.streams) == 1
+
+
+def test_a_body_that_was_paused_while_it_waited_comes_on_when_it_goes() -> None:
+    world = World(hold=4)
+    world.put()
+    exchange = world.begin(b"POST", b"abcd", whole=False, length=8)
+    assert world.of(exchange) == [("pause", b"")]
+    world.put("a:1")
+    assert world.of(exchange) == [("pause", b""), ("resume", b"")]
+
+
+def test_any_method_goes_on_when_the_connection_took_nothing(world: World) -> None:
+    world.put("a:1")
+    first = world.begin()
+    world.streams[0].answer()
+    upstream = world.streams[0].upstream
+    world.streams[0].stale = True
+    upstream.idle.append(world.streams[0])
+    world.begin(b"POST", b"body")
+    assert world.streams[1].body == b"body"
+    assert world.of(first) == OK
+
+
+def test_sends_stop_at_the_limit_of_tries(world: World) -> None:
+    world.put("a:1", "b:1", "c:1", "d:1")
+    exchange = world.begin()
+    for number in range(3):
+        world.streams[number].lose()
+    assert len(world.streams) == 3
+    assert world.of(exchange) == [("problem", 502)]
+
+
+def test_the_budget_stops_a_storm_of_second_sends(world: World) -> None:
+    world.put("a:1", "b:1")
+    exchanges = [world.begin() for _ in range(200)]
+    for far in list(world.streams):
+        far.lose()
+    sent_again = len(world.streams) - len(exchanges)
+    assert 10 <= sent_again <= 50
+
+
+def test_a_request_waits_a_moment_for_a_replica_that_refuses(world: World) -> None:
+    world.put("a:1")
+    world.refusing.add("a:1")
+    exchange = world.begin(b"POST", b"body")
+    assert exchange.state == BACKOFF
+    world.refusing.clear()
+    world.pass_time(3)
+    assert world.streams[0].body == b"body"
+
+
+def test_a_request_whose_replica_refuses_goes_to_a_new_one_at_once(world: World) -> None:
+    world.put("a:1")
+    world.refusing.add("a:1")
+    world.begin(b"POST", b"body")
+    world.put("b:1")
+    world.pass_time(0.1)
+    assert world.streams[0].upstream.address == "b:1"
+
+
+def test_a_request_whose_replicas_are_gone_waits_at_its_old_place(world: World) -> None:
+    world.put("a:1")
+    world.refusing.add("a:1")
+    exchange = world.begin()
+    world.put()
+    world.pass_time(0.1)
+    assert exchange.state == WAITING
+    assert world.present() == (0, 1)
+    assert world.wakes.at
+    world.put("b:1")
+    world.streams[0].answer()
+    assert world.of(exchange)[-1] == ("finished", b"")
+
+
+def test_a_replica_that_refuses_for_too_long_is_a_bad_gateway(world: World) -> None:
+    world.put("a:1")
+    world.refusing.add("a:1")
+    exchange = world.begin()
+    world.pass_time(20)
+    assert world.of(exchange) == [("problem", 502)]
+    assert world.present() == (0, 0)
+
+
+def test_waiters_beyond_the_bound_are_refused_with_a_time_to_come_back(world: World) -> None:
+    world.put(queue_limit=1)
+    world.begin()
+    with pytest.raises(Refused) as caught:
+        world.begin()
+    assert caught.value.retry_after >= 1
+
+
+def test_a_slot_goes_from_hand_to_hand_without_recursion(world: World) -> None:
+    world.put(concurrency=1, queue_limit=0)
+    exchanges = [world.begin() for _ in range(3000)]
+    world.refusing.add("a:1")
+    world.put("a:1", concurrency=1, queue_limit=0, timeout=0.001)
+    world.clock.now += 100
+    world.board.tick()
+    for exchange in exchanges:
+        if exchange.state not in (IDLE, WAITING):
+            exchange.check(world.clock.now)
+    world.pass_time(1)
+    assert world.present() == (0, 0)
+    assert {kind for exchange in exchanges for kind, _ in world.of(exchange)} == {"problem"}
+
+
+def test_the_time_budget_covers_waiting_connecting_and_answering(world: World) -> None:
+    world.put("a:1", timeout=1)
+    exchange = world.begin()
+    world.clock.now += 1
+    exchange.check(world.clock.now)
+    assert world.of(exchange) == [("problem", 504)]
+    assert world.streams[0].aborted
+
+
+def test_a_client_that_goes_frees_its_slot_in_every_state(world: World) -> None:
+    world.put()
+    waiting = world.begin()
+    waiting.client_gone()
+    world.put("a:1")
+    sent = world.begin()
+    sent.client_gone()
+    responding = world.begin()
+    far = world.streams[-1]
+    responding.respond(read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"), b"abc", False, None)
+    responding.client_gone()
+    world.refusing.add("a:1")
+    backing_off = world.begin()
+    backing_off.client_gone()
+    assert world.present() == (0, 0)
+    assert far.aborted and all(far.aborted for far in world.streams)
+    assert not world.board.backing_off
+
+
+def test_a_tunnel_ends_when_both_directions_have(world: World) -> None:
+    world.put("a:1")
+    exchange = world.begin(lines=b"Connection: upgrade\r\nUpgrade: websocket\r\n")
+    far = world.streams[0]
+    response = read_response(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n")
+    assert exchange.switch(response)
+    exchange.request_data(b"ping")
+    exchange.response_data(b"pong")
+    exchange.request_end(b"")
+    assert exchange.state == TUNNEL
+    exchange.response_end(b"")
+    assert world.of(exchange) == [("switch", b"websocket"), ("data", b"pong"), ("end", b""), ("finished", b"")]
+    assert far.body == b"ping"
+    assert world.present() == (0, 0)
+
+
+class Chaos:
+    """Things that happen to a route with two replicas and a hard limit, in any order."""
+
+    def __init__(self, random: Any) -> None:
+        self.random = random
+        self.world = World()
+        self.exchanges: list[Exchange] = []
+        self.up()
+
+    def begin(self) -> None:
+        self.exchanges.append(self.world.begin(self.random.choice([b"GET", b"POST"])))
+
+    def answer(self) -> None:
+        for far in self._stream():
+            far.answer()
+
+    def lose(self) -> None:
+        for far in self._stream():
+            far.lose(self.random.random() < 0.5)
+
+    def refuse(self) -> None:
+        self.world.refusing.add("a:1")
+
+    def accept(self) -> None:
+        self.world.refusing.clear()
+
+    def hang_up(self) -> None:
+        if self.exchanges:
+            self.random.choice(self.exchanges).client_gone()
+
+    def up(self) -> None:
+        self.world.put("a:1", "b:1", concurrency=2, timeout=5)
+
+    def down(self) -> None:
+        self.world.put(concurrency=2, timeout=5)
+
+    def time(self) -> None:
+        self.world.pass_time(0.5)
+
+    def end(self) -> None:
+        """So late that every deadline is over."""
+        for _ in range(2):
+            self.world.pass_time(6)
+            for exchange in self.exchanges:
+                if exchange.state != IDLE:
+                    exchange.check(self.world.clock.now)
+
+    def _stream(self) -> list[Far]:
+        streams = [far for far in self.world.streams if far.exchange is not None]
+        return [self.random.choice(streams)] if streams else []
+
+
+EVENTS = st.sampled_from(["begin", "begin", "answer", "lose", "refuse", "accept", "hang_up", "up", "down", "time"])
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=60), st.randoms(use_true_random=False))
+def test_whatever_happens_nobody_is_forgotten_and_every_slot_comes_back(events: list[str], random: Any) -> None:
+    chaos = Chaos(random)
+    for event in events:
+        getattr(chaos, event)()
+    chaos.end()
+    assert chaos.world.present() == (0, 0)
+    assert not chaos.world.board.backing_off
+    for exchange in chaos.exchanges:
+        kinds = [kind for kind, _ in chaos.world.of(exchange)]
+        assert exchange.state == IDLE
+        assert kinds.count("head") + kinds.count("problem") <= 1
