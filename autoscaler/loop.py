@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from autoscaler.decide import Memory, decide
@@ -53,6 +53,7 @@ class _State:
     memory: Memory = field(default_factory=Memory)
     latest: tuple[Decision, Load] | None = None
     told_at: float = 0.0
+    ready_since: float | None = None  # monotonic seconds: since when there is a replica; None: there is none
     history: deque[Explanation] = field(default_factory=lambda: deque(maxlen=KEPT))
 
 
@@ -118,6 +119,12 @@ class Loop(Generic[K]):
     def _step(self, target: Target[K], now: float) -> None:
         state = self._states.setdefault(target.key, _State())
         load = self._recorder.load(target.key, target.policy, now, target.ready)
+        if not target.ready:
+            state.ready_since = None
+        elif state.ready_since is None:
+            state.ready_since = now
+        if state.ready_since is not None:  # a replica that nobody has called yet, as after a deployment, gets its grace as well
+            load = replace(load, idle_for=min(load.idle_for, now - state.ready_since))
         before = state.memory.held(load)
         decision, state.memory = decide(target.policy, load, state.memory, now)
         state.latest = (decision, load)

@@ -70,6 +70,18 @@ def test_a_replica_that_a_silent_tunnel_holds_stays() -> None:
     assert [replicas for replicas, _ in world.asked] == [0]
 
 
+def test_a_replica_that_nobody_has_called_yet_gets_the_grace_from_when_it_came() -> None:
+    world = World(Policy(idle_grace=5.0))
+    for _ in range(30):
+        world.second()
+    world.ready = 1  # a deployment proved it
+    for _ in range(5):
+        world.second()
+    assert world.asked == []
+    world.second()
+    assert [replicas for replicas, _ in world.asked] == [0]
+
+
 def test_noise_around_a_step_does_not_flap() -> None:
     world = World(Policy(target=10.0, panic_threshold=5.0), ready=1)
     for second in range(300):
