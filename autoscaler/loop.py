@@ -95,6 +95,8 @@ class Loop(Generic[K]):
             try:
                 if not self._asleep(target):
                     self._step(target, now)
+                elif state := self._states.get(target.key):
+                    state.ready_since = None
             except Exception:  # what one route's scaler throws must not keep the others from being scaled
                 log.exception("%s: could not be scaled, tried again in a second", target.key)
         for key in [key for key in self._states if key not in seen]:
