@@ -78,10 +78,10 @@ def test_a_replica_that_nobody_has_called_yet_gets_the_grace_from_when_it_came()
         world.ready = 1  # a deployment proved it
         for _ in range(5):
             world.second()
-        assert len(world.asked) == deployments - 1
+        assert [replicas for replicas, _ in world.asked].count(0) == deployments - 1
         for _ in range(3):
             world.second()
-        assert [replicas for replicas, _ in world.asked] == [0] * deployments
+        assert [replicas for replicas, _ in world.asked].count(0) == deployments
 
 
 def test_noise_around_a_step_does_not_flap() -> None:
