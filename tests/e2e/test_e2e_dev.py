@@ -1,4 +1,4 @@
-"""What `cloudbase dev` does by itself: watched folders, functions found again, the admin port; and the README's tour as written."""
+"""What `cloudbase dev` does by itself: watched folders, functions found again, the admin port; and the tours as written."""
 
 from __future__ import annotations
 
@@ -15,29 +15,40 @@ from functions_for_tests import write
 
 from loadtest.local import CLOUDBASE, ROOT, Platform, environment, platform
 
-TOUR = (ROOT / "README.md").read_text().partition("## The first ten minutes")[2].partition("\n## ")[0]
+README = (ROOT / "README.md").read_text().partition("## The first ten minutes")[2].partition("\n## ")[0]
+TEN_MINUTES = (ROOT / "docs" / "first-ten-minutes.md").read_text()
+STEP = re.compile(r"^ {4}(?P<typed>[^\n]+)$|^```python\n# (?P<path>\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def commands(text: str) -> list[str]:
-    """The lines of a page that are typed: indented by four spaces."""
-    return [line.strip() for line in text.splitlines() if line.startswith("    ") and not line.strip().startswith("source ")]
-
-
-def test_the_readmes_tour_works_as_it_is_written(tmp_path: Path) -> None:
-    (tmp_path / "tour").mkdir()
+@pytest.mark.parametrize("page", [README, TEN_MINUTES], ids=["README.md", "docs/first-ten-minutes.md"])
+def test_a_tour_works_as_it_is_written(tmp_path: Path, page: str) -> None:
+    """Indented lines are typed, with `# ends with N` where they fail; Python blocks that begin with a path are written."""
+    home = tmp_path / "home"
+    home.mkdir()
     with platform(tmp_path, ["--sample"]) as running:
         running.until("the sample is ready", lambda: running.view("hello").get("ready"), 60)
-        listen, admin = (f"{host}:{port}" for host, port in (running.listen, running.admin))
-        typed = [line.replace("127.0.0.1:8080", listen).replace("127.0.0.1:8081", admin) for line in commands(TOUR)]
-        env = environment() | {"CLOUDBASE_DATA": str(running.data)}
-        assert [line for line in typed if "init" in line], "the tour has no commands"
-        for line in typed:
-            if line.startswith("cloudbase dev"):
-                continue  # the tour's other way to start the platform; --watch has a test of its own
-            words = shlex.split(line)
-            command = [*CLOUDBASE, *words[1:]] if words[0] == "cloudbase" else [*words, "-sf"]
-            done = subprocess.run(command, cwd=tmp_path / "tour", env=env, capture_output=True, text=True, timeout=60)
-            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}{running.said()}"
+        addresses = {"127.0.0.1:8080": running.listen, "127.0.0.1:8081": running.admin}
+        for usual, (host, port) in addresses.items():
+            page = page.replace(usual, f"{host}:{port}")
+        steps = list(STEP.finditer(page))
+        assert len(steps) > 8
+        for step in steps:
+            if step["path"]:
+                (home / step["path"]).write_text(step["code"])
+            else:
+                type_in(step["typed"], home, running)
+
+
+def type_in(line: str, home: Path, running: Platform) -> None:
+    """Run a line of a tour as in a shell, against this platform."""
+    if line.startswith(("source ", "cloudbase dev")):
+        return  # how the tour's reader came here, or another way to do so; `dev --watch` has a test of its own
+    words = shlex.split(line, comments=True)
+    expected = re.search(r"# ends with (\d+)$", line)
+    command = [*CLOUDBASE, *words[1:]] if words[0] == "cloudbase" else [*words, "-sf"]
+    env = environment() | {"CLOUDBASE_DATA": str(running.data)}
+    done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == int(expected[1] if expected else 0), f"{line}\n{done.stdout}{done.stderr}{running.said()}"
 
 
 def test_a_watched_folder_is_deployed_at_once_and_on_every_save(tmp_path: Path) -> None:
