@@ -5,12 +5,11 @@ The usual block is accepted by one expression. Any other goes through `read_stri
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
 from router.http1 import grammar
-from router.http1.grammar import CHUNKED, CRLF, EOL, HOP_BY_HOP, TOKEN, VALUE, once
+from router.http1.grammar import CHUNKED, CRLF, HOP_BY_HOP
 from router.http1.sender import Sender
 
 NO_ID = 1  # the request has no X-Request-Id that is worth keeping
@@ -60,29 +59,9 @@ class Fields:
         self.special = special  # never None when the body is chunked
 
 
-_plain = grammar.unlike(
-    *(b"connection", b"keep-alive", b"proxy-*", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length", b"host"),
-    *(b"expect", b"http2-settings", b"forwarded", b"x-forwarded-*", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate"),
-)
-_usual = b"|".join(
-    (
-        _plain + TOKEN + rb"++:" + VALUE + rb"*+" + EOL,
-        once(1, b"host", rb"(?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+"),
-        once(2, b"content-length", rb"[0-9]{1,15}+"),
-        once(3, b"x-request-id", grammar.REQUEST_ID + b"+"),
-        once(4, b"traceparent", grammar.TRACEPARENT),
-        once(5, b"tracestate", VALUE + rb"*"),
-        rb"(?(6)(?!)|([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n))",
-    )
-)
-_match_usual = re.compile(rb"(?:%b)*+" % _usual if grammar.POSSESSIVE else rb"(?!)").fullmatch
-
-
 def read_fields(block: bytes, minor: bytes, sender: Sender) -> Fields:
     """Read a block of field lines, each with its CRLF. Raises Malformed, HeadTooLarge, ExpectationFailed."""
-    if len(block) > 4 * sender.limits.fields and block.count(b"\n") > sender.limits.fields:  # no line is shorter than "a:\r\n"
-        raise HeadTooLarge(f"The request has more than {sender.limits.fields} header fields")
-    found = _match_usual(block)
+    found = sender.match_usual(block)
     if found is None or minor == b"0":
         return read_strictly(block, minor, sender)
     host, length, request_id, trace, state, keep_alive = found.groups()
@@ -99,6 +78,8 @@ def read_fields(block: bytes, minor: bytes, sender: Sender) -> Fields:
 
 def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
     """The same for any block, one line at a time: what is rare is read, what is wrong is refused with its reason."""
+    if block.count(b"\n") > sender.limits.fields:
+        raise HeadTooLarge(f"The request has more than {sender.limits.fields} header fields")
     if grammar.match_block(block) is None:
         raise Malformed(_fault(block))
     said: dict[bytes, list[bytes]] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from router.http1.usual import usual
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -17,13 +19,14 @@ class Limits:
 class Sender:
     """One client connection's constant facts. `lines` are the forwarded lines of an ordinary request, up to the host."""
 
-    __slots__ = ("address", "authority", "limits", "lines", "scheme", "trusted")
+    __slots__ = ("address", "authority", "limits", "lines", "match_usual", "scheme", "trusted")
 
     def __init__(
         self, address: bytes, limits: Limits, scheme: bytes = b"http", authority: bytes = b"localhost", trusted: bool = False
     ) -> None:
         self.address = address
         self.limits = limits
+        self.match_usual = usual(limits.fields)
         self.scheme = scheme
         self.authority = authority  # the router's own, for HTTP/1.0 requests without Host
         self.trusted = trusted  # it is in a configured network: what it says of X-Forwarded-* holds

@@ -12,8 +12,11 @@ import select
 import selectors
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import Any, Protocol, TypeVarTuple
+
+Ts = TypeVarTuple("Ts")
 
 READ = 1  # EPOLLIN
 WRITE = 4  # EPOLLOUT
@@ -48,6 +51,7 @@ class Poller(selectors.BaseSelector):
         self._watched: dict[int, Any] = {}  # fd -> bound on_event
         self._doomed: list[Closable] = []
         self._serving = False
+        self.wanted = False  # asyncio has something to do
         self.now = time.monotonic()
 
     @abstractmethod
@@ -60,6 +64,28 @@ class Poller(selectors.BaseSelector):
 
     @abstractmethod
     def _forget(self, fd: int) -> None: ...
+
+    @abstractmethod
+    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Descriptors with their events; a negative timeout waits for ever."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait, serve ours, and return asyncio's.
+
+        One turn of asyncio's loop costs 2 us, so it is not taken for ours: this comes back only when asyncio has an event, a
+        callback of its own (`wanted`), or its timeout is over.
+        """
+        end = time.monotonic() + timeout if timeout else 0.0
+        self.wanted = False
+        while True:
+            if self._serve(self._wait(-1.0 if timeout is None else max(0.0, timeout))):
+                return self._asyncio.select(0)
+            if self.wanted:
+                return []
+            if timeout is not None:
+                timeout = end - self.now
+                if timeout <= 0:
+                    return []
 
     def forget(self, fd: int) -> None:
         """Stop watching a descriptor that stays open."""
@@ -148,10 +174,8 @@ class EpollPoller(Poller):
     def _forget(self, fd: int) -> None:
         self._epoll.unregister(fd)
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait, serve ours, return asyncio's."""
-        events = self._poll(-1 if timeout is None else max(0.0, timeout), _BATCH)
-        return self._asyncio.select(0) if self._serve(events) else []
+    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+        return self._poll(timeout, _BATCH)
 
     def close(self) -> None:
         """As Poller.close."""
@@ -190,11 +214,9 @@ class SelectorPoller(Poller):
         else:
             self._ours.unregister(fd)
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait, serve ours, return asyncio's."""
-        ready = self._ours.select(timeout)
-        events = [(key.fd, (mask & selectors.EVENT_READ) | (WRITE if mask & selectors.EVENT_WRITE else 0)) for key, mask in ready]
-        return self._asyncio.select(0) if self._serve(events) else []
+    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+        ready = self._ours.select(None if timeout < 0 else timeout)
+        return [(key.fd, (mask & selectors.EVENT_READ) | (WRITE if mask & selectors.EVENT_WRITE else 0)) for key, mask in ready]
 
     def close(self) -> None:
         """As Poller.close."""
@@ -214,9 +236,29 @@ def _mask(events: int) -> int:
     return (selectors.EVENT_READ if events & READ else 0) | (selectors.EVENT_WRITE if events & WRITE else 0)
 
 
-def new_event_loop(poller: Poller | None = None) -> asyncio.SelectorEventLoop:
+class Loop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, on a poller that it tells when there is something to do."""
+
+    def __init__(self, poller: Poller) -> None:
+        self.poller = poller
+        super().__init__(poller)
+
+    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> asyncio.Handle:
+        """As in asyncio."""
+        self.poller.wanted = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As in asyncio; `call_later` comes through here."""
+        self.poller.wanted = True
+        return super().call_at(when, callback, *args, context=context)
+
+
+def new_event_loop(poller: Poller | None = None) -> Loop:
     """An asyncio loop on a poller (a new one when none is given): `asyncio.Runner(loop_factory=new_event_loop)`."""
-    return asyncio.SelectorEventLoop(poller or new_poller())
+    return Loop(poller or new_poller())
 
 
 def new_poller() -> Poller:
@@ -226,7 +268,6 @@ def new_poller() -> Poller:
 
 def poller_of(loop: asyncio.AbstractEventLoop) -> Poller:
     """The poller that this loop, made by `new_event_loop`, runs on. Raises TypeError for any other loop."""
-    poller = getattr(loop, "_selector", None)
-    if not isinstance(poller, Poller):
+    if not isinstance(loop, Loop):
         raise TypeError("the data plane needs a loop made by router.wire.poller.new_event_loop")
-    return poller
+    return loop.poller
