@@ -24,13 +24,18 @@ def follow(client: Client, name: str, told: Callable[[Event], None], within: flo
     return view
 
 
-def told(event: Event) -> tuple[str, str]:
-    """An event as one line and its mood: what a build writes and what goes on is "progress", what became of it stays."""
-    text = event.get("message") or event.get("reason", "")
-    if event.get("type") == "Build":
+def told(event: Event) -> tuple[str, str] | None:
+    """An event as one line and its mood: what a build writes and what goes on is "progress", what became of it stays.
+
+    None: nothing new, since Ready only repeats the others until it is decided.
+    """
+    text, kind, status = event.get("message") or event.get("reason", ""), event.get("type", ""), event.get("status", "")
+    if kind == "Build":
         return f"  {text}", "progress"
-    mood = {"True": "", "False": "failed"}.get(event.get("status", ""), "progress")
-    return f"{event.get('type', '')}: {text}", mood
+    if kind == "Ready" and status == "Unknown":
+        return None
+    mood = "" if status == "True" else "failed" if status == "False" and kind != "Routed" else "progress"
+    return f"{kind}: {text}", mood
 
 
 def explanation(view: View) -> str:

@@ -43,7 +43,7 @@ def command(
     The folder's cloudbase.toml holds the function's settings; flags replace single ones. What a .cloudbaseignore (without one,
     a .gitignore) names stays here, and so do node_modules, .venv, .git and their like: the platform installs dependencies.
     """
-    from cloudbase.deploying import follow, told  # imports httpx2, which `--help` does not need
+    from cloudbase.deploying import follow  # imports httpx2, which `--help` does not need
 
     scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
     stated, spec = manifest.function(folder, name, runtime, env, scaling)
@@ -52,10 +52,18 @@ def command(
         progress.step(f"Sending {packed.files} files, {packed.size / 1024:.1f} KiB, as {stated}", "progress")
         view, created = client.put(stated, spec, packed.archive)
         if wait:
-            view = follow(client, stated, lambda event: progress.step(*told(event)), timeout)
+            view = follow(client, stated, lambda event: show(progress, event), timeout)
     if output == "json":
         shown.as_json(view)
         return
     done = "ready" if wait else "taken; `cloudbase describe` shows how far it is"
     shown.note(f"{'Created' if created else 'Updated'} {stated}: {done}", "ready" if wait else "")
     click.echo(view.get("url", ""))
+
+
+def show(progress: shown.Progress, event: dict[str, str]) -> None:
+    """One event of the deployment."""
+    from cloudbase.deploying import told
+
+    if step := told(event):
+        progress.step(*step)
