@@ -23,6 +23,7 @@ from cloudbase.listening import bound
 from cloudbase.opening import Opened, open_all
 from cloudbase.place import Place
 from cloudbase.settings import Settings, environment
+from cloudbase.settings import router as settings_of_router
 from controller.api import create_app
 from controller.errors import StoreFailed
 from controller.local import orphans
@@ -60,27 +61,27 @@ class Rooms:
 
 def run(settings: Settings, sample: bool, watch: Sequence[Path]) -> int:
     """Run until a signal; the exit status. Raises CommandError when it cannot start."""
+    limits = settings_of_router()
     opened = open_all(settings)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            return runner.run(_live(settings, opened, sample, watch))
+            return runner.run(_live(settings, limits, opened, sample, watch))
     except StoreFailed as error:
         raise Failed(str(error), "choose another data folder with --data DIR") from error
     finally:
         opened.close()
 
 
-async def _live(settings: Settings, opened: Opened, sample: bool, watch: Sequence[Path]) -> int:
+async def _live(settings: Settings, limits: RouterSettings, opened: Opened, sample: bool, watch: Sequence[Path]) -> int:
     """From the first look at what is stored to the end of the last child."""
     stop = _stop_signals(settings.data)
     place = Place(bound(opened.admin), bound(opened.traffic), claim.token(settings.data), settings.data)
-    async with _rooms(settings, place) as rooms, asyncio.TaskGroup() as tasks:
+    async with _rooms(settings, limits, place) as rooms, asyncio.TaskGroup() as tasks:
         work = [tasks.create_task(rooms.reconciler.run(), name="controller")]
         app = create_app(
             rooms.store, rooms.sources, rooms.reconciler, rooms.deployer, place.token, decisions=rooms.junction.decisions
         )
-        ready = lambda: "stopping" if stop.is_set() else "" if rooms.reconciler.synced.is_set() else "starting"  # noqa: E731
-        async with admin.serve(admin.application(app, rooms.metrics, ready), opened.admin):
+        async with admin.serve(admin.application(app, rooms.metrics, lambda: _missing(stop, rooms.reconciler)), opened.admin):
             await rooms.reconciler.synced.wait()  # what is stored is known before the first request is looked at
             rooms.plane.listen(opened.traffic)
             work.append(tasks.create_task(rooms.junction.autoscaler.run(), name="autoscaler"))
@@ -100,7 +101,7 @@ async def _live(settings: Settings, opened: Opened, sample: bool, watch: Sequenc
 
 
 @asynccontextmanager
-async def _rooms(settings: Settings, place: Place) -> AsyncIterator[Rooms]:
+async def _rooms(settings: Settings, limits: RouterSettings, place: Place) -> AsyncIterator[Rooms]:
     """Every part, put together; at the end all children are stopped."""
     with ExitStack() as stack:
         env = environment()
@@ -111,9 +112,9 @@ async def _rooms(settings: Settings, place: Place) -> AsyncIterator[Rooms]:
         deployer = LocalDeployer(settings.data, env=env, grace=settings.stop_grace)
         junction = Junction()
         book = memoryview(mmap.mmap(-1, PAGE * BOOKED))  # pages that are never used cost no memory
-        plane = junction.plane = DataPlane(RouterSettings(), junction, Meters(book))
+        plane = junction.plane = DataPlane(limits, junction, Meters(book))
         stack.callback(plane.close)
-        rules = Rules(url=f"http://{place.listen}")
+        rules = Rules(url=f"{'https' if limits.tls_certificate else 'http'}://{place.listen}")
         reconciler = junction.controller = Reconciler(store, builder, deployer, junction, sources, rules=rules)
         junction.tell_schedule(deployer)
         await deployer.start()
@@ -122,6 +123,13 @@ async def _rooms(settings: Settings, place: Place) -> AsyncIterator[Rooms]:
         finally:
             plane.close()
             await deployer.close()
+
+
+def _missing(stop: asyncio.Event, reconciler: Reconciler) -> str:
+    """What keeps the platform from being ready; "" when nothing does."""
+    if stop.is_set():
+        return "stopping"
+    return "" if reconciler.synced.is_set() else "starting: looking at what is stored"
 
 
 async def _drain(plane: DataPlane, grace: float) -> None:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cloudbase.errors import Misused
+
+if TYPE_CHECKING:
+    from router.settings import Settings as RouterSettings
 
 DATA = ".cloudbase"
 
@@ -67,6 +70,16 @@ def read(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, fil
 def variable(name: str) -> str | None:
     """A CLOUDBASE_* variable that the commands read, such as `variable("token")`; an empty one counts as absent."""
     return os.environ.get(f"CLOUDBASE_{name.upper()}") or None
+
+
+def router(environ: Mapping[str, str] | None = None) -> RouterSettings:
+    """The data plane's own settings, by ROUTER_* variables and the file that ROUTER_CONFIG names. Raises Misused."""
+    from router.settings import BadSetting, load  # only the platform needs the router's code
+
+    try:
+        return load({}, os.environ if environ is None else environ)
+    except BadSetting as error:
+        raise Misused(str(error)) from error
 
 
 def environment() -> dict[str, str]:

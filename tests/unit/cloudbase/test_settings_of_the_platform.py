@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloudbase.errors import Misused
-from cloudbase.settings import Address, Settings, address, read
+from cloudbase.settings import Address, Settings, address, read, router
 
 
 def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
@@ -72,3 +72,9 @@ def test_an_address_is_read_and_written_in_every_form() -> None:
     assert address(":0") == Address("127.0.0.1", 0)
     with pytest.raises(ValueError, match="brackets"):
         address("::1:80")
+
+
+def test_the_data_planes_limits_come_from_its_own_variables_and_bad_ones_are_told() -> None:
+    assert router({"ROUTER_HEAD_SIZE": "2048"}).head_size == 2048
+    with pytest.raises(Misused, match="ROUTER_HEAD_SIZE must be at least 1024, was 7"):
+        router({"ROUTER_HEAD_SIZE": "7"})
