@@ -10,6 +10,7 @@ from typing import NamedTuple
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
 from router.http1 import grammar
 from router.http1.grammar import CHUNKED, CRLF, HOP_BY_HOP
+from router.http1.prefix import Prefix, common, cut
 from router.http1.sender import Sender
 
 NO_ID = 1  # the request has no X-Request-Id that is worth keeping
@@ -36,7 +37,7 @@ class Special(NamedTuple):
 class Fields:
     """A request's field lines, read. The same bytes from the same sender mean the same, so a connection keeps its last one."""
 
-    __slots__ = ("block", "host", "keep", "length", "lines", "minor", "missing", "special")
+    __slots__ = ("block", "host", "keep", "length", "lines", "minor", "missing", "prefix", "special", "usual")
 
     def __init__(
         self,
@@ -48,6 +49,8 @@ class Fields:
         keep: bool,
         missing: int,
         special: Special | None,
+        usual: bool = False,
+        prefix: Prefix | None = None,
     ) -> None:
         self.block = block  # as received
         self.minor = minor  # b"0" | b"1": part of what the block means
@@ -57,23 +60,38 @@ class Fields:
         self.keep = keep  # the client wants the connection kept
         self.missing = missing  # NO_ID | NO_TRACE
         self.special = special  # never None when the body is chunked
+        self.usual = usual  # nothing was rewritten or left out but `Connection: keep-alive`
+        self.prefix = prefix  # what the next block probably begins with
 
 
-def read_fields(block: bytes, minor: bytes, sender: Sender) -> Fields:
-    """Read a block of field lines, each with its CRLF. Raises Malformed, HeadTooLarge, ExpectationFailed."""
-    found = sender.match_usual(block)
-    if found is None or minor == b"0":
+def read_fields(block: bytes, minor: bytes, sender: Sender, last: Fields | None = None) -> Fields:
+    """Read a block of field lines, each with its CRLF; `last` are those of the request before on this connection.
+
+    Raises Malformed, HeadTooLarge, ExpectationFailed.
+    """
+    if minor == b"0":
         return read_strictly(block, minor, sender)
-    host, length, request_id, trace, state, keep_alive = found.groups()
+    prefix = None if last is None else last.prefix
+    if prefix is not None and block.startswith(prefix.raw) and len(block) - len(prefix.raw) < prefix.room:
+        found = sender.match_usual(block, len(prefix.raw))
+        groups = None if found is None else prefix.join(found.groups())  # type: ignore[arg-type]
+        if found is None or groups is None:
+            return read_strictly(block, minor, sender)
+        lines = prefix.clean + cut(block, found, len(prefix.raw))
+    else:
+        found = sender.match_usual(block)
+        if found is None:
+            return read_strictly(block, minor, sender)
+        groups, lines = found.groups(), cut(block, found)  # type: ignore[assignment]
+        if last is not None and last.usual:
+            prefix = common(last.block, block, sender.match_usual, sender.limits.fields)
+    assert groups is not None
+    host, length, request_id, trace, state, _ = groups
     if host is None or (state is not None and trace is None):
         return read_strictly(block, minor, sender)
-    lines = block
-    if keep_alive is not None:
-        lines = block[: found.start(6)] + block[found.end(6) :]
     missing = (request_id is None) + 2 * (trace is None)
-    return Fields(
-        block, minor, lines + sender.lines + host + CRLF, host, 0 if length is None else int(length), True, missing, None
-    )
+    size = 0 if length is None else int(length)
+    return Fields(block, minor, b"".join((lines, sender.lines, host, CRLF)), host, size, True, missing, None, True, prefix)
 
 
 def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:

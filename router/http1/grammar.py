@@ -51,9 +51,10 @@ def unlike(*names: bytes) -> bytes:
 
 
 def once(group: int, name: bytes, value: bytes) -> bytes:
-    """A field line that may come once: `(?(group)(?!)|...)` refuses the second."""
-    spelt = b"".join(b"[%c%c]" % (c - 32, c) if 97 <= c <= 122 else bytes((c,)) for c in name)
-    return rb"(?(%d)(?!)|%b:[ \t]*+(%b)[ \t]*+\r\n)" % (group, spelt, value)
+    """A field line that may come once: `(?(group)(?!))` refuses the second. It stands behind the first letter, by which an
+    alternative is passed over without being entered."""
+    first, *rest = (b"[%c%c]" % (c - 32, c) if 97 <= c <= 122 else bytes((c,)) for c in name)
+    return rb"%b(?(%d)(?!))%b:[ \t]*+(%b)[ \t]*+\r\n" % (first, group, b"".join(rest), value)
 
 
 def members(value: bytes) -> list[bytes]:

@@ -54,7 +54,7 @@ def read_request(data: bytes, end: int, sender: Sender, last: Fields | None) -> 
         raise _too_long(sender.limits)
     block = data[line.end() : end + 2]
     if last is None or block != last.block or minor != last.minor:
-        last = read_fields(block, minor, sender)
+        last = read_fields(block, minor, sender, last)
     return Request(method, segment, target, last)
 
 

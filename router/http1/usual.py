@@ -21,21 +21,24 @@ _HARMLESS = b"".join(
     re.escape(bytes((byte,))) for byte in range(33, 127) if re.match(TOKEN, bytes((byte,))) and byte not in _FIRST
 )
 
+# The order is that of likelihood: each alternative that is entered in vain costs 0.1 us a line.
 _LINES = b"|".join(
     (
         rb"[%b]%b*+:%b*+%b" % (_HARMLESS, TOKEN, VALUE, EOL),  # a first letter that no special field has
-        rb"%b%b++:%b*+%b" % (grammar.unlike(*_SPECIAL), TOKEN, VALUE, EOL),
+        rb"[Cc](?!(?i:onnection:|ontent[-_]length:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # Cookie, Content-Type, Cache-Control
+        rb"[Uu](?!(?i:pgrade:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # User-Agent
         once(1, b"host", rb"(?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+"),
         once(2, b"content-length", rb"[0-9]{1,15}+"),
         once(3, b"x-request-id", grammar.REQUEST_ID + b"+"),
         once(4, b"traceparent", grammar.TRACEPARENT),
         once(5, b"tracestate", VALUE + rb"*"),
-        rb"(?(6)(?!)|([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n))",
+        rb"(?=[Cc])(?(6)(?!))([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n)",
+        rb"%b%b++:%b*+%b" % (grammar.unlike(*_SPECIAL), TOKEN, VALUE, EOL),
     )
 )
 
 
 @lru_cache(maxsize=16)
-def usual(most: int) -> Callable[[bytes], re.Match[bytes] | None]:
+def usual(most: int) -> Callable[..., re.Match[bytes] | None]:
     """Match a block of at most so many lines. Matches nothing on a CPython whose `re` gets such expressions wrong."""
     return re.compile(rb"(?:%b){0,%d}+" % (_LINES, most) if grammar.POSSESSIVE else rb"(?!)").fullmatch

@@ -166,6 +166,7 @@ def test_the_access_log_tells_a_request_in_one_line_without_its_query(world: Wor
     log = AccessLog(out, 1.0, lambda: 0.0)
     world.call(lambda: setattr(world.plane.board, "access", log))
     served(world, world.client())
+    assert world.present() == (0, 0)  # asked on the data plane's thread, so the request is over
     log.close()
     world.call(lambda: setattr(world.plane.board, "access", None))
     line = json.loads(out.getvalue())

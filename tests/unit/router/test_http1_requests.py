@@ -239,6 +239,42 @@ def test_the_fast_path_and_the_slow_one_agree(lines: list[tuple[bytes, bytes]]) 
     )
 
 
+@given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), min_size=2, max_size=4), st.integers(0, 3))
+def test_what_a_connection_sent_before_changes_nothing_in_what_is_read(
+    requests: list[list[tuple[bytes, bytes]]], shared: int
+) -> None:
+    start = (
+        b"User-Agent: "
+        + b"x" * 60
+        + b"\r\n"
+        + (b"", b"Host: a\r\n", b"Connection: keep-alive\r\n", b"X-Request-Id: r\r\n")[shared]
+    )
+    last = None
+    for lines in requests:
+        block = start + b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        try:
+            alone = read_fields(block, b"1", SENDER)
+        except ProxyError as error:
+            with pytest.raises(type(error)):
+                read_fields(block, b"1", SENDER, last)
+            continue
+        after = read_fields(block, b"1", SENDER, last)
+        assert (after.lines, after.host, after.length, after.missing) == (alone.lines, alone.host, alone.length, alone.missing)
+        assert (after.keep, after.special) == (alone.keep, alone.special)
+        last = after
+
+
+def test_a_repeated_beginning_does_not_hide_too_many_lines_or_a_second_host() -> None:
+    start = b"User-Agent: " + b"x" * 60 + b"\r\nHost: a\r\n"
+    last = None
+    for number in range(3):
+        last = read_fields(start + b"X: %d\r\n" % number, b"1", SENDER, last)
+    assert last is not None and last.prefix is not None and last.prefix.raw == start
+    for tail in (b"Host: a\r\n", b"a:\r\n" * 19):
+        with pytest.raises(ProxyError):
+            read_fields(start + tail, b"1", SENDER, last)
+
+
 def normal(lines: bytes) -> list[tuple[bytes, bytes]]:
     return sorted((name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines.split(b"\r\n")))
 
