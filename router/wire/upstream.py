@@ -171,13 +171,12 @@ class UpstreamConnection:
             return
         block = VIEW[:end].tobytes()
         response = self.response
-        if block != response.block:
-            try:
+        try:
+            if block != response.block:
                 self.response = response = self._parse(block)
-            except ProxyError:
-                self._lost("malformed")
-                return
-        self._answer(exchange, response, end + 2, n)
+            self._answer(exchange, response, end + 2, n)
+        except ProxyError:
+            self._lost("malformed")
 
     def _answer(self, exchange: Exchange, response: Response, start: int, n: int) -> None:
         if response.length != n - start or not response.bodied or exchange.request.method == b"HEAD":
