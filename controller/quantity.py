@@ -5,6 +5,7 @@ Source: k8s.io/apimachinery/pkg/api/resource, Quantity.
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 
@@ -27,7 +28,7 @@ def parse(text: str) -> Decimal:
 
 def memory_bytes(text: str) -> int:
     """Bytes of memory; fractions are rounded up. Raises ValueError."""
-    return -int(-parse(text) // 1)
+    return math.ceil(parse(text))
 
 
 def cpus(text: str) -> float:

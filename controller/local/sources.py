@@ -57,7 +57,7 @@ class LocalSourceStore:
         count = 0
         with _translated(self._folder):
             for path in self._folder.glob("*.tar.gz"):
-                if path not in kept and path.stat().st_mtime < self._clock() - self._young:
+                if path not in kept and path.stat().st_mtime <= self._clock() - self._young:
                     path.unlink(missing_ok=True)
                     count += 1
         return count

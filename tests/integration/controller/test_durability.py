@@ -1,0 +1,122 @@
+"""What is on disk after a kill -9, and what is not: the local stores of functions and sources."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from controller_world import spec
+
+from controller.errors import BadSource, StoreFailed
+from controller.local.sources import LocalSourceStore
+from controller.local.store import LocalFunctionStore
+from controller.model import FunctionStatus
+
+WRITER = """
+import sys
+from pathlib import Path
+from controller.local.store import LocalFunctionStore
+from controller.model import FunctionSpec, FunctionStatus
+store = LocalFunctionStore(Path(sys.argv[1]))
+for number in range(1_000_000):
+    store.apply("default", f"f{number}", FunctionSpec(runtime="node", source="sha256:x"))
+    store.set_status("default", f"f{number}", FunctionStatus(replicas=number))
+    print(number, flush=True)
+"""
+
+
+def test_a_writer_killed_at_any_moment_loses_nothing_that_it_reported(tmp_path: Path) -> None:
+    path = tmp_path / "cloudbase.db"
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        for _ in range(25):
+            last = int(writer.stdout.readline())
+        os.kill(writer.pid, signal.SIGKILL)
+    store = LocalFunctionStore(path)
+    found = {each.name: each.status.replicas for each in store.list()}
+    store.close()
+    assert last >= 24
+    assert {f"f{number}": number for number in range(last + 1)}.items() <= found.items()
+
+
+def test_a_store_opened_again_has_all_functions_and_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "cloudbase.db"
+    store = LocalFunctionStore(path)
+    store.apply("default", "f", spec(env={"SECRET": "x"}))
+    store.set_status("default", "f", FunctionStatus(revision="f-00001"))
+    assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()] == [0o600] * 3  # the file, its log and index
+    before = store.list()
+    store.close()
+    again = LocalFunctionStore(path)
+    assert again.list() == before
+    again.close()
+
+
+def test_a_file_that_is_no_database_or_of_a_later_version_stops_the_start_in_words(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreFailed, match=r"broken\.db cannot be used: file is not a database"):
+        LocalFunctionStore(broken)
+    later = tmp_path / "later.db"
+    with sqlite3.connect(later) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreFailed, match="schema 99"):
+        LocalFunctionStore(later)
+    with pytest.raises(StoreFailed, match="cannot be used"):
+        LocalFunctionStore(broken / "below-a-file.db")
+
+
+def test_a_document_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    store = LocalFunctionStore(tmp_path / "cloudbase.db")
+    store.apply("default", "f", spec())
+    with sqlite3.connect(tmp_path / "cloudbase.db") as db:
+        db.execute("UPDATE functions SET document = replace(document, 'generation', 'generatoin')")
+        db.execute("UPDATE functions SET document = replace(document, '\"spec\"', '\"spce\"')")
+    db.close()
+    with pytest.raises(StoreFailed, match="holds a Function that this version cannot read"):
+        store.get("default", "f")
+    store.close()
+
+
+def test_a_refused_or_repeated_source_leaves_no_file_behind(tmp_path: Path) -> None:
+    store = LocalSourceStore(tmp_path / "sources")
+    digest = store.put({"a": b"1"})
+    assert store.put({"a": b"1"}) == digest
+    with pytest.raises(BadSource):
+        store.put_archive(b"no archive")
+    with pytest.raises(BadSource):
+        store.put({"a": b"", "../b": b""})
+    assert [each.name for each in (tmp_path / "sources").iterdir()] == [f"{digest[7:]}.tar.gz"]
+
+
+def test_what_a_killed_upload_left_is_cleared_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / ".unfinished-x").write_bytes(b"half")
+    store = LocalSourceStore(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not store.has("sha256:none")
+
+
+def test_a_young_source_is_not_pruned_for_its_function_may_be_about_to_come(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    store = LocalSourceStore(tmp_path, young=600.0, clock=lambda: now[0])
+    digest = store.put({"a": b"1"})
+    now[0] += 599
+    assert store.prune(()) == 0
+    store.put({"a": b"1"})  # sent again: young again
+    now[0] += 599
+    assert (store.prune(()), store.has(digest)) == (0, True)
+    now[0] += 2
+    assert (store.prune(()), store.has(digest)) == (1, False)
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreFailed, match=r"the store of sources in .*file"):
+        LocalSourceStore(tmp_path / "file")
