@@ -77,7 +77,7 @@ def slice_of(number: int) -> Manifest:
     name = f"function-{number:05}"
     labels = {"app": name, "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
     labels |= {"kubernetes.io/service-name": name, "cloudbase.dev/route": name}
-    owner = {"apiVersion": "v1", "kind": "Service", "name": name, "uid": f"0d5c0a3c-77aa-4f4c-9f5f-{number:012}"}
+    owner: Manifest = {"apiVersion": "v1", "kind": "Service", "name": name, "uid": f"0d5c0a3c-77aa-4f4c-9f5f-{number:012}"}
     owner |= {"controller": True, "blockOwnerDeletion": True}
     metadata = {"generateName": f"{name}-", "labels": labels, "annotations": {STAMP: "0"}, "ownerReferences": [owner]}
     endpoints = [endpoint(number, replica) for replica in range(ENDPOINTS_PER_SLICE)]
@@ -100,7 +100,7 @@ def endpoint(number: int, replica: int) -> Manifest:
 
 def manifest(api_version: str, kind: str, name: str, metadata: Manifest) -> Manifest:
     owned = {"f:metadata": {"f:labels": {".": {}, "f:app": {}}, "f:annotations": {}}, "f:spec": {"f:ports": {}, "f:selector": {}}}
-    managed = {"manager": "kube-controller-manager", "operation": "Update", "apiVersion": api_version, "fieldsType": "FieldsV1"}
+    managed: Manifest = {"manager": "kube-controller-manager", "operation": "Update", "apiVersion": api_version, "fieldsType": "FieldsV1"}
     managed |= {"time": "2026-01-01T00:00:00Z", "fieldsV1": owned}
     metadata = {"name": name, "namespace": "default", **metadata, "managedFields": [managed, managed]}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
