@@ -100,7 +100,12 @@ def endpoint(number: int, replica: int) -> Manifest:
 
 def manifest(api_version: str, kind: str, name: str, metadata: Manifest) -> Manifest:
     owned = {"f:metadata": {"f:labels": {".": {}, "f:app": {}}, "f:annotations": {}}, "f:spec": {"f:ports": {}, "f:selector": {}}}
-    managed: Manifest = {"manager": "kube-controller-manager", "operation": "Update", "apiVersion": api_version, "fieldsType": "FieldsV1"}
+    managed: Manifest = {
+        "manager": "kube-controller-manager",
+        "operation": "Update",
+        "apiVersion": api_version,
+        "fieldsType": "FieldsV1",
+    }
     managed |= {"time": "2026-01-01T00:00:00Z", "fieldsV1": owned}
     metadata = {"name": name, "namespace": "default", **metadata, "managedFields": [managed, managed]}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}

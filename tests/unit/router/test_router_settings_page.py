@@ -21,4 +21,6 @@ def shown(default: object) -> str:
 
 def test_the_page_lists_every_setting_with_its_default_and_meaning() -> None:
     rows = {name: (variable, default, meaning) for name, variable, default, meaning in ROW.findall(PAGE.read_text())}
-    assert rows == {one.name: (PREFIX + one.name.upper(), shown(one.default), one.metadata["meaning"]) for one in fields(Settings)}
+    assert rows == {
+        one.name: (PREFIX + one.name.upper(), shown(one.default), one.metadata["meaning"]) for one in fields(Settings)
+    }
