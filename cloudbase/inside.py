@@ -29,8 +29,9 @@ async def deploy_sample(place: Place) -> None:
 
 async def deploy_on_save(place: Place, folder: Path) -> None:
     """Deploy the folder now and after every save, until cancelled."""
+    known = await watch.look(folder)  # before it is packed: a save during the first deployment counts
     await _deploy_watched(place, folder)
-    async for _ in watch.saves(folder):
+    async for _ in watch.saves(folder, known):
         log.info("%s: saved", folder)
         await _deploy_watched(place, folder)
 

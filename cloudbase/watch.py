@@ -27,17 +27,19 @@ def snapshot(folder: Path) -> Snapshot:
     return seen
 
 
-async def saves(folder: Path, look: float = LOOK, still: float = STILL) -> AsyncIterator[None]:
-    """One item for each save, until cancelled. A folder that is away for a moment (a branch switch) counts as unchanged."""
-    known = await _looked(folder) or {}
+async def saves(folder: Path, known: Snapshot | None, wait: float = LOOK, still: float = STILL) -> AsyncIterator[None]:
+    """One item for each save since `known` was looked at, until cancelled.
+
+    A folder that is away for a moment (a branch switch) counts as unchanged.
+    """
     while True:
-        await asyncio.sleep(look)
-        now = await _looked(folder)
+        await asyncio.sleep(wait)
+        now = await look(folder)
         if now is None or now == known:
             continue
         while True:
             await asyncio.sleep(still)
-            later = await _looked(folder)
+            later = await look(folder)
             if later == now:
                 break
             now = later or now
@@ -45,7 +47,8 @@ async def saves(folder: Path, look: float = LOOK, still: float = STILL) -> Async
         yield
 
 
-async def _looked(folder: Path) -> Snapshot | None:
+async def look(folder: Path) -> Snapshot | None:
+    """The folder as it is now, or None when it cannot be read."""
     try:
         return await asyncio.to_thread(snapshot, folder)
     except (Misused, OSError):
