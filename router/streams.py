@@ -26,7 +26,7 @@ class Downward(Protocol):
 
     def respond(self, response: Response, extra: bytes, payload: Buffer, whole: bool, wire: Buffer | None) -> None:
         """The final head with `extra` field lines, and the payload so far; `whole`: there is no more. `wire`, when given, is head
-        and payload as one buffer as they came, which a codec of the same kind may send as it is if `extra` is empty."""
+        and payload as one buffer, which a codec of the same kind may send as it is if `extra` is empty."""
 
     def inform(self, response: Response) -> None:
         """An interim response (1xx)."""

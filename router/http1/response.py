@@ -33,7 +33,7 @@ _find_timeout = re.compile(rb"timeout=([0-9]{1,6})").search
 class Response:
     """One response head: `head` is the status line and the end-to-end lines, each with its CRLF, without the empty line."""
 
-    __slots__ = ("block", "bodied", "head", "idle", "keep", "length", "status", "upgrade", "verbatim", "wire")
+    __slots__ = ("block", "bodied", "head", "idle", "keep", "length", "status", "upgrade", "wire")
 
     def __init__(self, block: bytes, status: int, head: bytes, length: int, keep: bool, idle: int = 0) -> None:
         self.block = block  # as received
@@ -44,7 +44,6 @@ class Response:
         self.bodied = status >= 200 and status != 204 and status != 304  # an answer to anything but HEAD has a body
         self.keep = keep  # the function keeps the connection
         self.idle = idle  # seconds it keeps it idle (Keep-Alive: timeout=N); 0 = not said
-        self.verbatim = head == block  # nothing had to be rewritten
         self.upgrade = b""  # the protocol of a 101, lower case
 
 

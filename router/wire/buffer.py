@@ -9,4 +9,4 @@ SIZE = 131072  # bytes
 BUFFER = bytearray(SIZE)
 VIEW = memoryview(BUFFER)
 BUSY = (BlockingIOError, InterruptedError)  # the kernel has nothing, or takes nothing, just now
-LARGE = 16384  # bytes of payload from which two buffers are sent with sendmsg instead of being joined first
+LARGE = 16384  # bytes of payload from which it is worth a detour not to copy it
