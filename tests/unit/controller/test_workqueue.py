@@ -64,37 +64,47 @@ def test_of_several_times_the_earliest_counts() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "later", "take", "done", "failed"]), st.integers(0, 3), st.integers(0, 5))))
-def test_no_key_is_lost_and_none_is_worked_on_twice(steps: list[tuple[str, int, int]]) -> None:  # noqa: C901 - one user, one step a branch
-    queue: WorkQueue[int] = WorkQueue(first=1.0)
-    working: set[int] = set()
-    owed: set[int] = set()
-    now = 0.0
+def test_no_key_is_lost_and_none_is_worked_on_twice(steps: list[tuple[str, int, int]]) -> None:
+    ledger = Ledger()
     for step, key, seconds in steps:
-        now += seconds
-        if step == "add":
-            queue.add(key)
-            owed.add(key)
-        elif step == "later":
-            queue.add_at(key, now + seconds)
-            owed.add(key)
-        elif step == "take":
-            taken = queue.take(now)
-            if taken is not None:
-                assert taken not in working
-                working.add(taken)
-                owed.discard(taken)
-        elif key in working:
-            working.discard(key)
-            if step == "done":
-                queue.done(key)
-            else:
-                queue.failed(key, now)
-                owed.add(key)
-    for key in working:
-        queue.done(key)
-    found = set()
-    while (key_ := queue.take(now + 1000)) is not None:
-        found.add(key_)
-        queue.done(key_)
-    assert found == owed
-    assert len(queue) == 0
+        ledger.now += seconds
+        getattr(ledger, step)(key)
+    for key in ledger.working:
+        ledger.queue.done(key)
+    assert set(iter(lambda: ledger.queue.take(ledger.now + 1000), None)) == ledger.owed
+
+
+class Ledger:
+    """What a queue owes: every key that was added and not handed out since."""
+
+    def __init__(self) -> None:
+        self.queue: WorkQueue[int] = WorkQueue(first=1.0)
+        self.now = 0.0
+        self.working: set[int] = set()
+        self.owed: set[int] = set()
+
+    def add(self, key: int) -> None:
+        self.queue.add(key)
+        self.owed.add(key)
+
+    def later(self, key: int) -> None:
+        self.queue.add_at(key, self.now + key)
+        self.owed.add(key)
+
+    def take(self, _: int) -> None:
+        key = self.queue.take(self.now)
+        if key is not None:
+            assert key not in self.working
+            self.working.add(key)
+            self.owed.discard(key)
+
+    def done(self, key: int) -> None:
+        if key in self.working:
+            self.working.discard(key)
+            self.queue.done(key)
+
+    def failed(self, key: int) -> None:
+        if key in self.working:
+            self.working.discard(key)
+            self.queue.failed(key, self.now)
+            self.owed.add(key)
