@@ -110,12 +110,13 @@ class Switchboard:
         """Add or replace a route; those who waited for what it brings go."""
         now = self.clock.now
         going = self.table.put(route, now)
+        live = self.table.get(route.key)
+        if live is not None and live.row is not None and not live.row.page:  # removed with requests in flight, and here again
+            live.row = self.meters.open(label(route.key))
         wake = self.cold.get(route.key)
-        if wake is not None:
-            live = self.table.get(route.key)
-            if live is not None and not live.cold():
-                wake.ready = now
-                del self.cold[route.key]
+        if wake is not None and live is not None and not live.cold():
+            wake.ready = now
+            del self.cold[route.key]
         self.start(going)
 
     def remove(self, key: RouteKey) -> None:

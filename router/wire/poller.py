@@ -33,7 +33,7 @@ class Watched(Protocol):
         """Serve READ | WRITE | BROKEN. A call may be spurious: sockets are non-blocking."""
 
     def abort(self) -> None:
-        """End at once, after `on_event` raised."""
+        """End at once, after `on_event` raised. An object with `crashed` is asked for that instead: it has others to tell."""
 
 
 class Closable(Protocol):
@@ -226,8 +226,9 @@ class SelectorPoller(Poller):
 
 def _abort(on_event: Any) -> None:
     """A defect of ours ends one connection, not the worker."""
+    owner = on_event.__self__
     try:
-        on_event.__self__.abort()
+        getattr(owner, "crashed", owner.abort)()
     except Exception:
         log.exception("the connection could not be ended in order")
 

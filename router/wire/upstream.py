@@ -146,6 +146,10 @@ class UpstreamConnection:
         self.exchange = None
         self.close()
 
+    def crashed(self) -> None:
+        """A defect of ours in `on_event`: the client must not wait for what will not come. Nothing is sent again."""
+        self._lost("malformed", answered=True)
+
     def close(self) -> None:
         """Close it. Nothing is reported."""
         if self.state != _CLOSED:

@@ -7,9 +7,10 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from router_world import Origin, Wire, World
+from router_world import KEY, Origin, Wire, World
 
 from router.settings import Settings
+from router.wire.upstream import UpstreamConnection
 
 GET = b"GET /fn/hello/x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /fn/hello/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
@@ -242,3 +243,30 @@ def test_a_keep_alive_promise_is_honoured_by_a_second_of_margin(world: World) ->
     function.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=1\r\n\r\nok")
     client.answer()
     assert function.ended()
+
+
+def test_a_defect_of_the_router_while_it_reads_an_answer_is_told_to_the_client(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(self: UpstreamConnection, *arguments: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    client, _, function = begun(world, POST)
+    monkeypatch.setattr(UpstreamConnection, "_answer", defect)
+    function.send(OK)
+    assert client.answer()[0].startswith(b"HTTP/1.1 502 ")
+    assert world.call(lambda: world.plane.in_flight(KEY, "r1")) == 0
+
+
+def test_a_route_that_comes_back_with_a_request_in_flight_is_counted_again(world: World) -> None:
+    client, origin, function = begun(world, GET)
+    world.call(lambda: world.plane.remove(KEY))
+    world.put(origin)
+    function.send(OK)
+    client.answer()
+    client.send(GET)
+    function.head()
+    function.send(OK)
+    client.answer()
+    row = world.call(lambda: world.plane.board.find_name(b"hello").row)
+    assert row is not None and row.page, "its counts go nowhere"
