@@ -179,14 +179,15 @@ class Client:
     def _begin_chunked(self, request: Request, data: bytes, start: int) -> None:
         reader = ChunkedReader()
         payload: list[memoryview] = []
+        self.state = BODY
         stop = reader.read(data, start, len(data), payload)
         self.state = FULL if reader.done else BODY
         self.chunked = None if reader.done else reader
         self.buf = data[stop:]
-        if reader.trailers:
-            self.exchange.rare = True
-            self.exchange.trailers = reader.trailers
-        self.exchange.begin(request, b"".join(payload), reader.done)
+        exchange = self.exchange
+        exchange.rare = exchange.rare or bool(reader.trailers)
+        exchange.trailers = reader.trailers  # set even to nothing: a request that was refused may have left its own there
+        exchange.begin(request, b"".join(payload), reader.done)
 
     def _unfinished(self, data: bytes) -> bool:
         if data[:2] == b"\r\n":  # RFC 9112 2.2: one empty line before a request is forgiven
@@ -240,6 +241,10 @@ class Client:
         elif state == FULL and self.exchange.client_closing():
             self.closing = True
             self._set(self.events & ~READ)
+        elif self.out and self.exchange.state == IDLE:  # it asks for nothing more, but is still taking its answer
+            self.closing = True
+            self._set(self.events & ~READ)
+            self._linger()
         else:
             self.abort()
 
@@ -328,7 +333,8 @@ class Client:
             self.last = True
         head, body = render(error)
         closing = b"Connection: close\r\n" if self.last else b""
-        self._write(head + closing + CRLF + (b"" if self.method == b"HEAD" else body))
+        bodied = self.method != b"HEAD" or self.state == HEAD  # in state HEAD the method is still that of the request before
+        self._write(head + closing + CRLF + (body if bodied else b""))
 
     def cut(self) -> None:
         """As Downward.cut. A body that ends with the connection has no other sign of its end than the FIN: send a RST instead."""
@@ -447,6 +453,9 @@ class Client:
         """Send the FIN once everything is out."""
         if self.ending and not self.out:
             self.ending = False
+            if self.state == LINGER and self.closing:  # both have said all
+                self.close()
+                return
             if self.state == LINGER:
                 self.due = self.clients.poller.now + self.clients.times.linger
             try:
@@ -467,7 +476,7 @@ class Client:
         self.buf = b""
         self.due = self.clients.poller.now + self.clients.times.flush
         self.ending = True
-        self._set(self.events | READ)
+        self._set(self.events & ~READ if self.closing else self.events | READ)
         self._shut()
 
     def abort(self) -> None:

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from router import balance
-from router.errors import ProxyError
+from router.errors import BadUpstream, ProxyError
 from router.exchange import Exchange
 from router.http1.body import ChunkedReader, chunk, last_chunk
 from router.http1.fields import Special
@@ -247,6 +247,8 @@ class UpstreamConnection:
         responses = self.pool.responses
         last = responses.get(self.upstream)
         if last is None or last.block != block:
+            if len(block) > self.pool.limits.head:
+                raise BadUpstream("The function answered with a head that is too long")
             responses[self.upstream] = last = read_response(block)
         return last
 
