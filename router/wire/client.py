@@ -190,11 +190,8 @@ class Client:
         exchange.begin(request, b"".join(payload), reader.done)
 
     def _unfinished(self, data: bytes) -> bool:
-        if data[:2] == b"\r\n":  # RFC 9112 2.2: one empty line before a request is forgiven
-            data = data[2:]
-            if data.find(b"\r\n\r\n") >= 0 and data[:2] != b"\r\n":
-                return self._begin(data)
-        check_unfinished(data, self.sender.limits)
+        # RFC 9112 2.2: one empty line before a request is forgiven. It stays in `buf`, lest a second one passes for the first.
+        check_unfinished(data[2:] if data[:2] == b"\r\n" else data, self.sender.limits)
         if not self.begun:
             self.begun = True
             self.due = self.clients.poller.now + self.clients.times.head
