@@ -241,15 +241,21 @@ class Memory:
                 sock.inbox.append(piece)
             self.run(function)
 
-    def pass_time(self, seconds: float, function: Callable[[], bool] = lambda: False) -> None:
+    def pass_time(self, seconds: float, function: Callable[[], bool] = lambda: False, step: float = 0.25) -> None:
         """Let time go by in steps of a quarter of a second, as the data plane's tick does."""
         end = self.poller.now + seconds
         while self.poller.now < end:
-            self.poller.now = min(end, self.poller.now + 0.25)
+            self.poller.now = min(end, self.poller.now + step)
             self.board.tick()
             self.clients.sweep(self.poller.now)
             self.pool.sweep(self.poller.now)
             self.run(function)
+
+    def wind_up(self, sock: Socket, seconds: float, function: Callable[[], bool] = lambda: False) -> None:
+        """Let time go by until a connection is closed, or so long."""
+        end = self.poller.now + seconds
+        while not sock.closed and self.poller.now < end:
+            self.pass_time(5.0, function, step=1.0)
 
     def present(self) -> tuple[int, int]:
         """In flight and waiting."""
