@@ -1,0 +1,98 @@
+"""Faults that real sockets show only by luck, over sockets in memory: what the kernel took decides what is sent again."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.wire.listener import Times
+from tests.fuzz.functions import FINE, Scripted
+from tests.fuzz.memory import Memory, Socket
+
+GET = b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+
+
+def warm(memory: Memory) -> tuple[Socket, Socket]:
+    """A client that was answered once, and the idle connection to the function."""
+    client = memory.connect()
+    memory.feed(client, [GET], Scripted(memory, [FINE]))
+    (connection,) = memory.pool.open_now
+    client.outbox.clear()
+    return client, connection.sock  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("request_bytes", [GET, POST], ids=["GET", "POST"])
+def test_an_idle_connection_that_takes_no_byte_costs_no_request_of_any_method(request_bytes: bytes) -> None:
+    memory = Memory()
+    client, stale = warm(memory)
+    client.inbox.append(request_bytes)
+    stale.reset = True  # in the same batch, behind the request
+    memory.run(Scripted(memory, [FINE]))
+    assert stale.closed and not stale.outbox
+    assert bytes(client.outbox) == FINE
+    memory.close()
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), [(GET, b"200"), (POST, b"502")], ids=["GET", "POST"])
+@pytest.mark.parametrize("taken", [1, 30, 10_000])
+def test_once_a_byte_was_taken_only_what_is_idempotent_is_sent_again(request_bytes: bytes, status: bytes, taken: int) -> None:
+    memory = Memory()
+    client, connection = warm(memory)
+    connection.room = taken
+    client.inbox.append(request_bytes)
+    memory.run()
+    assert 0 < len(connection.outbox) <= taken
+    connection.reset = True
+    function = Scripted(memory, [FINE])
+    memory.run(function)
+    assert client.outbox.split(b" ")[1] == status
+    assert len(function.sockets) == (status == b"200")
+    memory.close()
+
+
+def test_a_client_that_never_takes_its_last_answer_is_closed_after_the_flush_timeout() -> None:
+    memory = Memory(times=Times(flush=10.0))
+    client = memory.connect(room=1000)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000
+    memory.feed(client, [GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], Scripted(memory, [answer]))
+    memory.pass_time(9.0)
+    assert not client.closed
+    memory.pass_time(2.0)
+    assert client.closed
+    memory.close()
+
+
+def test_requests_that_are_pipelined_without_end_are_read_no_further_than_the_bound() -> None:
+    memory = Memory()
+    client = memory.connect()
+    client.inbox.extend([GET * 100] * 100)
+    memory.run()  # the function says nothing to the first one
+    assert memory.retained() < memory.limits.head + 2 * len(GET * 100)
+    assert client.inbox
+    memory.close()
+
+
+def test_a_body_that_waits_is_read_no_further_than_the_bound() -> None:
+    memory = Memory()
+    memory.put()
+    client = memory.connect()
+    client.inbox.append(b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n")
+    client.inbox.extend([b"x" * 8192] * 100)
+    memory.run()
+    assert 65536 <= memory.retained() < 65536 + 3 * 8192
+    assert memory.present() == (0, 1)
+    memory.close()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["half a request", "a request"])
+def test_a_client_that_hangs_up_behind_what_is_not_read_leaves_the_queue_within_a_quarter_second(whole: bool) -> None:
+    memory = Memory()
+    memory.put()
+    client = memory.connect()
+    client.inbox.append(b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n" + b"abc" * whole)
+    memory.run()
+    assert memory.present() == (0, 1)
+    client.fin = True
+    memory.pass_time(0.25)
+    assert memory.present() == (0, 0) and client.closed
+    memory.close()
