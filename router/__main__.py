@@ -101,6 +101,7 @@ def parse(arguments: list[str]) -> tuple[Settings, list[Route]]:
     )
     parser.add_argument("--routes", default="", metavar="FILE", help='TOML lines `name = "address,address"`')
     parser.add_argument("--config", default="", metavar="FILE", help="settings as TOML")
+    parser.add_argument("--kube", action="store_true", help="routes from a Kubernetes cluster: `--kube --help` tells more")
     for one in fields(Settings):
         parser.add_argument("--" + one.name.replace("_", "-"), help=f"{one.metadata['meaning']} (default {one.default!r})")
     options = vars(parser.parse_args(arguments))
@@ -113,6 +114,10 @@ def parse(arguments: list[str]) -> tuple[Settings, list[Route]]:
 def main() -> int:
     """Exit status: 0 after a drain, 1 when a setting is bad or the address is taken."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if "--kube" in sys.argv[1:]:
+        from router.kube.run import main as in_front_of_a_cluster  # only then: it brings the admin port and metrics
+
+        return in_front_of_a_cluster([each for each in sys.argv[1:] if each != "--kube"], bind)
     try:
         settings, routes = parse(sys.argv[1:])
         listener = bind(settings.listen)

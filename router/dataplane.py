@@ -78,6 +78,15 @@ class DataPlane:
         """As Routes.in_flight."""
         return self.board.table.in_flight(key, revision, address)
 
+    def starting(self, yes: bool) -> None:
+        """While it is so, not all routes are known: a name without one is answered 503 with Retry-After, never 404."""
+        self.board.starting = yes
+
+    def present(self, key: RouteKey) -> int:
+        """Requests of a route in flight or waiting now."""
+        live = self.board.table.get(key)
+        return live.present() if live is not None else 0
+
     # for the autoscaler
 
     def samples(self) -> dict[RouteKey, Sample]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from router.balance import Upstream
-from router.errors import NoRoute
+from router.errors import NoRoute, Refused
 from router.gate import Ticket
 from router.http1.request import Request
 from router.identity import Identity
@@ -56,7 +56,7 @@ class Switchboard:
     # fmt: off
     __slots__ = (
         "_going", "_running", "access", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters",
-        "patience", "random", "scaler", "table",
+        "patience", "random", "scaler", "starting", "table",
     )
     # fmt: on
 
@@ -80,13 +80,14 @@ class Switchboard:
         self.find_name = self.table.names.get
         self.hosts = self.table.hosts
         self.access: AccessLog | None = None
+        self.starting = False  # not all routes are known yet: a name without one is no 404
         self.cold: dict[RouteKey, Wake] = {}  # routes that somebody waits for and nothing is ready of
         self.backing_off: set[Exchange] = set()
         self._going: deque[Going[Exchange]] = deque()
         self._running = False
 
     def find(self, request: Request) -> Live[Exchange]:
-        """The route of a request: its Host when an intercepted one, else its path. Raises NoRoute."""
+        """The route of a request: its Host when an intercepted one, else its path. Raises NoRoute or Refused."""
         live = self.table.match_host(request.fields.host)
         if live is not None:
             if request.segment:  # below an intercepted host the path is the function's own
@@ -95,7 +96,7 @@ class Switchboard:
             return live
         live = self.find_name(request.segment)
         if live is None:
-            raise NoRoute(_no_route(request))
+            raise Refused("The routes are not all known yet", 1.0) if self.starting else NoRoute(_no_route(request))
         return live
 
     def open(self, live: Live[Exchange]) -> Row:

@@ -1,0 +1,66 @@
+"""The admin port of a router in a cluster: /healthz, /readyz with what is amiss, and /metrics, on the router's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+CLOSE_SECONDS = 1  # for answers that are still going out when the router stops
+
+
+def application(registry: CollectorRegistry, missing: Callable[[], str], amiss: Callable[[], list[str]]) -> Starlette:
+    """`missing` says why the router is not ready, "" when it is; `amiss` what its owner should look at all the same."""
+
+    async def healthz(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(request: Request) -> Response:
+        word = missing()
+        return JSONResponse({"status": word or "ok", "detail": amiss()}, 503 if word else 200)
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers, since the router has its own; `up` is set when it accepts requests."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+@asynccontextmanager
+async def serve(app: Starlette, sock: socket.socket) -> AsyncIterator[None]:
+    """Serve on the socket from entering, when it accepts requests, to leaving, when it has stopped."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none",
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+    )  # fmt: skip
+    server = Server(config)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve([sock]), name="admin port")
+        try:
+            await server.up.wait()
+            yield
+        finally:
+            server.should_exit = True

@@ -1,0 +1,156 @@
+"""The cluster's side of one router: informers, catalog, scaler, lease, autoscaler and Events, around a data plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from autoscaler.loop import Loop, Target
+from autoscaler.recorder import Recorder
+from kube.client import Client
+from kube.informer import Informer
+from kube.lease import Leadership
+from kube.model import EndpointSlice, Metadata, Service
+from kube.occurrence import Occurrence, Regarding
+from kube.recorder import Recorder as Events
+from kube.resource import ENDPOINT_SLICES, NAMESPACES, SERVICES
+from router.kube.catalog import Catalog
+from router.kube.metrics import Reading
+from router.kube.model import Fault
+from router.kube.names import MANAGER, PREFIX
+from router.kube.ports import Plane
+from router.kube.scaler import KubeScaler
+from router.kube.settings import KubeSettings
+from router.model import RouteKey
+
+log = logging.getLogger(__name__)
+
+HERE = "here"  # the one router whose samples come without an exchange
+AWAY = 5.0  # seconds without an open watch before that is worth a word
+
+
+class Control:
+    """Make it inside the running loop; `await run()` until cancelled."""
+
+    def __init__(self, client: Client, plane: Plane, settings: KubeSettings) -> None:
+        self._plane = plane
+        self._started = time.monotonic()
+        who = settings.who()
+        self.services: Informer[Service] = Informer(client, SERVICES, namespaces=settings.namespaces)
+        self.slices: Informer[EndpointSlice] = Informer(client, ENDPOINT_SLICES, namespaces=settings.namespaces)
+        self.namespaces: Informer[Metadata] | None = None if settings.namespaces else Informer(client, NAMESPACES)
+        self.events = Events(client, PREFIX + "router", who)
+        self.catalog = Catalog(plane, self._tell, asyncio.get_running_loop().call_later, settings.hold)
+        self.leadership = Leadership(
+            client, settings.lease_namespace or client.access.namespace, settings.lease, who, on_change=self._led
+        )
+        self._group = asyncio.TaskGroup()
+        self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, self._spawn, self._tell_owner)
+        self._recorder: Recorder[RouteKey] = Recorder()
+        self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
+        plane.starting(True)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with self._group as group:
+            self.services.subscribe(self.catalog.service_changed)
+            self.slices.subscribe(self.catalog.slice_changed)
+            informers: list[Informer[Any]] = [self.services, self.slices]
+            if self.namespaces is not None:
+                self.namespaces.subscribe(self.catalog.namespace_changed)
+                informers.append(self.namespaces)
+            for informer in informers:
+                group.create_task(informer.run(), name=f"informer {informer.resource.plural}")
+            group.create_task(self.events.run(), name="events")
+            group.create_task(self.leadership.run(), name="lease")
+            for informer in informers:
+                await informer.wait_synced()
+            self.catalog.complete()
+            log.info("%d routes, %d Services known", len(self.catalog.entries), len(self.services))
+            group.create_task(self.autoscaler.run(), name="autoscaler")
+
+    # --- how it is ---
+
+    def missing(self) -> str:
+        """Why this router is not ready; "" when it is."""
+        return "" if self.catalog.synced else "the routes are not all known yet"
+
+    def amiss(self) -> list[str]:
+        """What keeps it from following the cluster."""
+        now = time.monotonic()
+        words = []
+        for informer in self._informers():
+            for state in informer.states().values():
+                since = now - (state.last_contact or self._started)
+                if state.error or (not state.connected and since > AWAY):
+                    words.append(
+                        f"{informer.resource.title}: nothing heard for {since:.0f} s: {state.error or 'no watch is open'}"
+                    )
+        return words
+
+    def reading(self) -> Reading:
+        """Values for router.kube.metrics."""
+        now = time.monotonic()
+        found: Reading = {
+            ("synced", ""): float(self.catalog.synced),
+            ("routes", ""): float(len(self.catalog.entries)),
+            ("leading", ""): float(self.leadership.leading),
+            ("wakes_total", ""): float(self.scaler.writes.wakes),
+            ("resizes_total", ""): float(self.scaler.writes.resizes),
+            ("write_failures_total", ""): float(self.scaler.writes.failures),
+        }
+        for informer in self._informers():
+            states, what = informer.states().values(), informer.resource.plural
+            found["connected", what] = float(all(state.connected for state in states))
+            found["contact_age_seconds", what] = now - (informer.last_contact or self._started)
+            found["objects", what] = float(len(informer))
+            found["relists_total", what] = float(sum(state.lists for state in states))
+            found["expired_total", what] = float(sum(state.expired for state in states))
+        return found
+
+    # --- joints ---
+
+    def _informers(self) -> list[Informer[Any]]:
+        return [self.services, self.slices, *([self.namespaces] if self.namespaces is not None else [])]
+
+    def _targets(self) -> Iterator[Target[RouteKey]]:
+        """Routes to scale. Samples are taken whether we lead or not: who comes to lead knows the last minute."""
+        self._recorder.record(HERE, time.monotonic(), self._plane.samples())
+        if not self.leadership.leading:
+            return
+        for key, entry in self.catalog.entries.items():
+            policy = entry.translation.route.policy
+            if policy is not None:
+                yield Target(key, policy, entry.translation.ready())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(_survived(work))
+
+    def _led(self, leading: bool) -> None:
+        log.info("%s", "this router scales now" if leading else "this router does not scale any more")
+        if leading:
+            self.catalog.retell()
+
+    def _tell_owner(self, key: RouteKey, fault: Fault) -> None:
+        entry = self.catalog.entries.get(key)
+        if entry is not None:
+            self._tell(entry.owner, fault)
+
+    def _tell(self, service: Service, fault: Fault) -> None:
+        """Into the log of every router; as an Event by the one who leads, or owners would read it once for each router."""
+        meta = service.metadata
+        log.warning("Service %s/%s: %s", meta.namespace, meta.name, fault.note)
+        if self.leadership.leading:
+            about = Regarding("v1", "Service", meta.namespace, meta.name, meta.uid)
+            self.events.record(Occurrence(about, "Warning", fault.reason, "Routing", fault.note))
+
+
+async def _survived(work: Coroutine[Any, Any, None]) -> None:
+    """A defect in the handling of one route must not end the router."""
+    try:
+        await work
+    except Exception:
+        log.exception("%s: unexpected error while scaling", MANAGER)

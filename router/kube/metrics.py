@@ -1,0 +1,51 @@
+"""What a router knows of its cluster as Prometheus metrics: one Collector that reads the parts when it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+Reading = dict[tuple[str, str], float]  # (metric, kind or "") -> value
+
+_NAME: Final = "cloudbase_router_kube_"
+FACTS: Final = {  # name -> (kind, label, meaning), as docs/kubernetes.md lists them
+    "synced": ("gauge", "", "1: every object has been listed once"),
+    "connected": ("gauge", "resource", "1: every watch is open"),
+    "contact_age_seconds": ("gauge", "resource", "seconds since the API server last said anything about them"),
+    "objects": ("gauge", "resource", "objects known"),
+    "relists_total": ("counter", "resource", "whole lists taken"),
+    "expired_total": ("counter", "resource", "times that the API server had forgotten our version (410)"),
+    "routes": ("gauge", "", "routes in the table"),
+    "leading": ("gauge", "", "1: this router scales"),
+    "wakes_total": ("counter", "", "writes that woke a Deployment"),
+    "resizes_total": ("counter", "", "writes of another number of replicas by the one who scales"),
+    "write_failures_total": ("counter", "", "reads or writes of /scale that failed"),
+    "probes_passed_total": ("counter", "", "pods that were found ready by the router's own probe"),
+}
+
+
+class KubeMetrics(Collector):
+    """Registered once; `read` gives all values of the moment."""
+
+    def __init__(self, read: Callable[[], Reading]) -> None:
+        self._read = read
+
+    def describe(self) -> list[Metric]:
+        """Nothing: the registry must not ask for values before the parts are there."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """As prometheus_client's Collector."""
+        families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+        for (name, label), value in self._read().items():
+            kind, label_name, meaning = FACTS[name]
+            family = families.get(name)
+            if family is None:
+                make = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+                family = families[name] = make(_NAME + name, meaning, labels=[label_name] if label_name else [])
+            family.add_metric([label] if label_name else [], value)
+        yield from families.values()

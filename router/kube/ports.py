@@ -1,0 +1,39 @@
+"""What the cluster's side needs of the data plane: one in this process, or a control process in front of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from autoscaler.model import Sample
+from router.model import RouteKey
+from router.ports import Routes
+
+
+class Plane(Routes, Protocol):
+    """router.dataplane.DataPlane is one."""
+
+    def starting(self, yes: bool) -> None:
+        """Not all routes are known yet: a name without one is answered 503, never 404."""
+
+    def woken(self, key: RouteKey) -> None:
+        """The write that wakes a route is done."""
+
+    def scheduled(self, key: RouteKey) -> None:
+        """A route's first address appeared."""
+
+    def samples(self) -> Mapping[RouteKey, Sample]:
+        """The load since the last call."""
+
+    def present(self, key: RouteKey) -> int:
+        """Requests now in flight or waiting, over all revisions."""
+
+
+class Exchange(Protocol):
+    """How routers tell each other their samples. One router alone needs none: its recorder takes them directly."""
+
+    def publish(self, at: float, samples: Mapping[RouteKey, Sample]) -> None:
+        """This router's batch of the second that ended at `at` (monotonic seconds)."""
+
+    def whole(self) -> bool:
+        """Every live router's batches arrive: else nothing is scaled down."""

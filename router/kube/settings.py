@@ -1,0 +1,70 @@
+"""Every setting of the router's part for Kubernetes, with its default and meaning; the environment is read in here only."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from router.address import parse_address
+from router.settings import BadSetting
+
+PREFIX = "ROUTER_KUBE_"
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSettings:
+    """Flags are `--kube-NAME`, variables ROUTER_KUBE_NAME."""
+
+    config: str = _setting("", "kubeconfig file; without it $KUBECONFIG, or the pod's service account")
+    context: str = _setting("", "context of the kubeconfig; without it the current one")
+    namespaces: tuple[str, ...] = _setting((), "namespaces to look for routes in; none = all")
+    lease_namespace: str = _setting("", "namespace of the lease; without it the router's own")
+    lease: str = _setting("cloudbase-router", "name of the lease that the one who scales holds")
+    identity: str = _setting("", "this router among those of the lease; without it the host's name and a number")
+    admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz and /metrics answer")
+    hold: float = _setting(10.0, "seconds that a route is kept whose Service vanished")
+    snapshot: str = _setting("", "file that keeps the routes for a start without the API server; none = not kept")
+
+    def __post_init__(self) -> None:
+        if not self.hold >= 0:
+            raise BadSetting(f"{PREFIX}HOLD must be at least 0, was {self.hold!r}")
+        try:
+            parse_address(self.admin)
+        except ValueError as error:
+            raise BadSetting(f"{PREFIX}ADMIN: {error}") from error
+
+    def who(self) -> str:
+        """A pod's name is unique, a host's is not: the process id makes it so."""
+        return self.identity or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> KubeSettings:
+    """Settings from flags (by name), then the environment. Raises BadSetting."""
+    values: dict[str, Any] = {}
+    for one in fields(KubeSettings):
+        for where, value in ((f"--kube-{one.name.replace('_', '-')}", flags.get(one.name)), (PREFIX + one.name.upper(), None)):
+            text = environ.get(where) if where.startswith(PREFIX) else value
+            if text is not None and one.name not in values:
+                values[one.name] = _convert(one.default, text, where)
+    return KubeSettings(**values)
+
+
+def kubeconfig(settings: KubeSettings, environ: Mapping[str, str]) -> str:
+    """The file to read, "" = the pod's service account."""
+    return settings.config or environ.get("KUBECONFIG", "")
+
+
+def _convert(default: Any, text: str, where: str) -> Any:
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        return type(default)(text)
+    except ValueError as error:
+        raise BadSetting(f"{where} must be a number, was {text!r}") from error

@@ -1,0 +1,308 @@
+"""A router under its own RBAC in front of a cluster, and ordinary applications that know nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
+
+from kube_world import World, kubeconfig, real_world
+from kube_world import until as until
+
+from kube.client import Client
+from kube.errors import NotFound
+from kube.model import Deployment
+from kube.resource import CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, SERVICES, Resource
+from kube.watch import Scope
+
+ROOT = Path(__file__).parents[3]
+IMAGE = os.environ.get("CLUSTER_TEST_IMAGE", "python:3.13-slim")  # has `python`
+PREFIX = "cloudbase.dev/"
+RBAC = "rbac.authorization.k8s.io"
+RESOURCES: dict[str, Resource[dict[str, Any]]] = {
+    "ServiceAccount": Resource("", "v1", "serviceaccounts", "ServiceAccount", dict),
+    "ClusterRole": Resource(RBAC, "v1", "clusterroles", "ClusterRole", dict, namespaced=False),
+    "ClusterRoleBinding": Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", dict, namespaced=False),
+    "Role": Resource(RBAC, "v1", "roles", "Role", dict),
+    "RoleBinding": Resource(RBAC, "v1", "rolebindings", "RoleBinding", dict),
+}
+
+# Ends on SIGTERM with what is in flight finished, as a program in a cluster should. READY_AFTER: listens at once, 503 on /ready
+# until so many seconds have gone by, and counts what else came before.
+PROGRAM = """
+import json, os, signal, threading, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BEGAN, AFTER = time.monotonic(), float(os.environ.get("READY_AFTER", "0"))
+early = 0
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        global early
+        ready = time.monotonic() - BEGAN >= AFTER
+        if self.path.startswith("/ready"):
+            return self.answer(200 if ready else 503, b"ready" if ready else b"not yet")
+        early += not ready
+        time.sleep(float(os.environ.get("WORK", "0")))
+        self.answer(200, json.dumps({"pod": os.environ["HOSTNAME"], "early": early, "path": self.path}).encode())
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 512
+    daemon_threads = False
+    block_on_close = False
+
+server = Server(("", 8080), Handler)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever(0.05)
+os._exit(0)
+"""
+
+
+@dataclass
+class Router:
+    """A router process and how to ask it."""
+
+    process: asyncio.subprocess.Process
+    traffic: str = ""
+    admin: str = ""
+    lines: list[str] = field(default_factory=list)
+    _reading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._reading = asyncio.create_task(self._read())
+        await until(lambda: bool(self.traffic) or self.process.returncode is not None, 30)
+        assert self.traffic, "\n".join(self.lines)
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(30), httpx2.AsyncClient(trust_env=False) as http:
+            while (await http.get(f"http://{self.admin}/readyz")).status_code != 200:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            self.process.terminate()
+        await self.process.wait()
+        assert self._reading is not None
+        await self._reading
+
+    def said(self, words: str) -> bool:
+        return any(words in line for line in self.lines)
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric's series."""
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"http://{self.admin}/metrics")).text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for raw in self.process.stdout:
+            line = raw.decode().rstrip()
+            self.lines.append(line)
+            if found := re.match(r"listening on (\S+), admin on (\S+),", line):
+                self.traffic, self.admin = found.groups()
+
+
+@dataclass
+class Place:
+    """A namespace with a router's rights in it."""
+
+    world: World
+    config: Path
+    routers: list[Router] = field(default_factory=list)
+
+    @property
+    def client(self) -> Client:
+        return self.world.client
+
+    @property
+    def namespace(self) -> str:
+        return self.world.namespace
+
+    async def router(self, *flags: str, listen: str = "127.0.0.1:0") -> Router:
+        """Start one; it ends with the place."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "router", "--kube", "--listen", listen, "--kube-admin", "127.0.0.1:0",
+            "--kube-config", str(self.config), "--drain-grace", "2", *flags,
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        router = Router(process)
+        self.routers.append(router)
+        await router.start()
+        return router
+
+    async def application(self, name: str, replicas: int = 1, env: dict[str, str] | None = None, **pod: Any) -> None:
+        """A Deployment and its Service, as anybody would write them."""
+        source = {"metadata": {"name": name}, "data": {"program.py": PROGRAM}}
+        await self.client.create(CONFIG_MAPS, source, self.namespace)
+        container = {
+            "name": "program",
+            "image": IMAGE,
+            "command": ["python", "-u", "/program/program.py"],
+            "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
+            "ports": [{"name": "web", "containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": "web"}, "periodSeconds": 1},
+            "volumeMounts": [{"name": "program", "mountPath": "/program"}],
+            **pod,
+        }
+        template = {
+            "metadata": {"labels": {"app": name}},
+            "spec": {
+                "containers": [container],
+                "volumes": [{"name": "program", "configMap": {"name": name}}],
+                "terminationGracePeriodSeconds": 10,
+            },
+        }
+        spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+        await self.client.create(DEPLOYMENTS.decoded_as(dict), {"metadata": {"name": name}, "spec": spec}, self.namespace)
+        service = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": "web"}]}
+        await self.client.create(SERVICES, {"metadata": {"name": name}, "spec": service}, self.namespace)
+
+    async def label(self, name: str, **annotations: str) -> None:
+        """Make the Service a route by hand: `scale_idle_grace="3"` is the annotation cloudbase.dev/scale-idle-grace."""
+        own = {PREFIX + key.replace("_", "-"): value for key, value in annotations.items()}
+        metadata = {"labels": {PREFIX + "route": name}, "annotations": {PREFIX + "deployment": name, **own}}
+        await self.client.merge(SERVICES, name, {"metadata": metadata}, self.namespace)
+
+    async def deployment(self, name: str) -> Deployment:
+        return await self.client.get(DEPLOYMENTS, name, self.namespace)
+
+    async def replicas(self, name: str, count: int, within: float = 60.0, settled: bool = True) -> None:
+        """Wait until so many are wanted and, if settled, so many are there."""
+        async with asyncio.timeout(within):
+            while True:
+                found = await self.deployment(name)
+                if found.spec.replicas == count and (
+                    not settled or found.status.replicas == found.status.ready_replicas == count
+                ):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def asleep(self, name: str, within: float = 60.0) -> None:
+        """Wait until none is wanted and the last pod has left the slices."""
+        await self.replicas(name, 0, within)
+        scope = Scope(self.namespace, f"kubernetes.io/service-name={name}")
+        async with asyncio.timeout(within):
+            while any(one.endpoints for one in await self.client.list(ENDPOINT_SLICES, scope)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+Scenario = Callable[[Place], Awaitable[None]]
+
+
+def on_cluster(scenario: Scenario, folder: Path, limit: float = 110.0) -> None:
+    """Run a scenario in a namespace of its own."""
+
+    async def whole() -> None:
+        async with asyncio.timeout(limit), real_world() as world, _rights(world, folder) as place:
+            try:
+                await scenario(place)
+            except BaseException:
+                for router in place.routers:
+                    print(f"--- router {router.process.pid}\n" + "\n".join(router.lines[-60:]))
+                raise
+
+    asyncio.run(whole())
+
+
+@asynccontextmanager
+async def _rights(world: World, folder: Path) -> AsyncIterator[Place]:
+    """The router's service account and roles from its manifest, here and under names of our own, and a kubeconfig for it."""
+    manifests = list(yaml.safe_load_all((ROOT / "router/kube/rbac.yaml").read_text()))
+    cluster_wide = []
+    for manifest in manifests:
+        resource = RESOURCES[manifest["kind"]]
+        meta = manifest["metadata"]
+        for subject in manifest.get("subjects", []):
+            subject["namespace"] = world.namespace
+        if not resource.namespaced:
+            meta["name"] = world.namespace
+            cluster_wide.append(resource)
+        if manifest.get("roleRef", {}).get("kind") == "ClusterRole":
+            manifest["roleRef"]["name"] = world.namespace
+        meta.pop("namespace", None)
+        await world.client.create(resource, manifest, world.namespace if resource.namespaced else "")
+    config = folder / "router.kubeconfig"
+    config.write_text(json.dumps(await _kubeconfig(world)))
+    place = Place(world, config)
+    try:
+        yield place
+    finally:
+        for router in place.routers:
+            await router.stop()
+        for resource in cluster_wide:
+            await world.client.delete(resource, world.namespace)
+
+
+async def _kubeconfig(world: World) -> dict[str, Any]:
+    tokens: Resource[dict[str, Any]] = Resource("", "v1", "serviceaccounts/cloudbase-router/token", "TokenRequest", dict)
+    request = {"apiVersion": "authentication.k8s.io/v1", "spec": {"expirationSeconds": 3600}}
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                token = (await world.client.create(tokens, request, world.namespace))["status"]["token"]
+                break
+            except NotFound:
+                await asyncio.sleep(0.1)
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": world.access.server, **_authority()}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": world.namespace}}],
+        "current-context": "c",
+    }
+
+
+def _authority() -> dict[str, str]:
+    cluster = yaml.safe_load(Path(kubeconfig().split(":")[0]).read_text())["clusters"][0]["cluster"]
+    if "certificate-authority" in cluster:
+        return {"certificate-authority-data": base64.b64encode(Path(cluster["certificate-authority"]).read_bytes()).decode()}
+    return {"certificate-authority-data": cluster["certificate-authority-data"]}
+
+
+async def burst(traffic: str, path: str, count: int, **options: Any) -> list[int]:
+    """Status codes of so many requests at once, 0 for a broken one."""
+    limits = httpx2.Limits(max_connections=None)
+    async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
+
+        async def one() -> int:
+            try:
+                return (await http.get(f"http://{traffic}{path}", **options)).status_code
+            except httpx2.TransportError:
+                return 0
+
+        return list(await asyncio.gather(*(one() for _ in range(count))))
+
+
+def stamp() -> float:
+    return time.monotonic()
+
+
+MARKS = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore:.*utcnow.*:DeprecationWarning"),  # in the official package, from Python 3.12 on
+]

@@ -1,0 +1,42 @@
+"""An ordinary Deployment and Service, labelled: answers, sleeps after the grace, and comes back with every request answered."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from router_on_a_cluster import MARKS, Place, burst, on_cluster, stamp
+
+pytestmark = MARKS
+
+
+@pytest.mark.slow
+def test_an_ordinary_deployment_sleeps_after_its_grace_and_a_burst_of_200_brings_it_back(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        await place.application("hello")
+        router = await place.router()
+        await router.ready()
+        await place.replicas("hello", 1)
+        await place.label("hello", scale_idle_grace="2")
+        assert Counter(await burst(router.traffic, "/fn/hello/x", 20)) == {200: 20}
+
+        began = stamp()
+        await place.replicas("hello", 0, within=40)
+        print(f"zero replicas wanted {stamp() - began:.1f} s after the last request; grace 2 s, 6 s of whole samples first")
+        await place.asleep("hello")
+
+        began = stamp()
+        codes = Counter(await burst(router.traffic, "/fn/hello/x", 200))
+        print(f"burst of 200 over a cold start: {dict(codes)} in {stamp() - began:.2f} s")
+        assert codes == {200: 200}
+        assert await router.metric("cloudbase_router_kube_wakes_total") == 1
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"http://{router.traffic}/fn/nobody")).status_code == 404
+
+    on_cluster(scenario, tmp_path)
