@@ -82,10 +82,10 @@ class DataPlane:
         """While it is so, not all routes are known: a name without one is answered 503 with Retry-After, never 404."""
         self.board.starting = yes
 
-    def present(self, key: RouteKey) -> int:
-        """Requests of a route in flight or waiting now."""
+    async def idle(self, key: RouteKey) -> bool:
+        """Nothing of the route is in flight or waiting."""
         live = self.board.table.get(key)
-        return live.present() if live is not None else 0
+        return live is None or not live.present()
 
     # for the autoscaler
 

@@ -61,10 +61,10 @@ class _Claims:
 
 
 class Catalog:
-    """One router's knowledge of the cluster. `tell` gets each fault when it is new; `changed` each route that was put."""
+    """One router's knowledge of the cluster. `tell` gets each fault when it is new; `changed` each route as it is now."""
 
     def __init__(
-        self, plane: Plane, tell: Tell, later: Later, hold: float, changed: Callable[[Translation], None] = lambda _: None
+        self, plane: Plane, tell: Tell, later: Later, hold: float, changed: Callable[[RouteKey, Translation | None], None]
     ) -> None:
         self.entries: dict[RouteKey, Entry] = {}
         self.synced = False
@@ -223,7 +223,7 @@ class Catalog:
         if before is None or before.translation.route != translation.route:
             self._plane.put(translation.route)
         self._note(owned, translation.faults)
-        self._changed(translation)
+        self._changed(key, translation)
 
     def _depend(self, owned: Key, backends: set[Key]) -> None:
         before = self._depends.pop(owned, set())
@@ -254,6 +254,7 @@ class Catalog:
         entry = self.entries.pop(key, None)
         if entry is None:
             return
+        self._changed(key, None)
         meta = entry.owner.metadata
         self._depend(Key(meta.namespace, meta.name), set())
         marked = (meta.annotations or {}).get(RETIRED) == "true"

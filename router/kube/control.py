@@ -16,14 +16,17 @@ from kube.lease import Leadership
 from kube.model import EndpointSlice, Metadata, Service
 from kube.occurrence import Occurrence, Regarding
 from kube.recorder import Recorder as Events
+from kube.reflector import State
 from kube.resource import ENDPOINT_SLICES, NAMESPACES, SERVICES
 from router.kube.catalog import Catalog
 from router.kube.metrics import Reading
-from router.kube.model import Fault
+from router.kube.model import Fault, Translation
 from router.kube.names import MANAGER, PREFIX
 from router.kube.ports import Plane
+from router.kube.prober import Prober
 from router.kube.scaler import KubeScaler
 from router.kube.settings import KubeSettings
+from router.kube.snapshot import Snapshot
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
@@ -43,19 +46,26 @@ class Control:
         self.slices: Informer[EndpointSlice] = Informer(client, ENDPOINT_SLICES, namespaces=settings.namespaces)
         self.namespaces: Informer[Metadata] | None = None if settings.namespaces else Informer(client, NAMESPACES)
         self.events = Events(client, PREFIX + "router", who)
-        self.catalog = Catalog(plane, self._tell, asyncio.get_running_loop().call_later, settings.hold)
+        self._group = asyncio.TaskGroup()
+        self.prober = Prober(self._spawn)
+        self.catalog = Catalog(plane, self._tell, asyncio.get_running_loop().call_later, settings.hold, self._changed)
+        self.prober.catalog = self.catalog
         self.leadership = Leadership(
             client, settings.lease_namespace or client.access.namespace, settings.lease, who, on_change=self._led
         )
-        self._group = asyncio.TaskGroup()
         self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, self._spawn, self._tell_owner)
         self._recorder: Recorder[RouteKey] = Recorder()
         self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
+        self._snapshot = Snapshot(settings.snapshot, self.catalog.routes) if settings.snapshot else None
+        self._restored = 0
         plane.starting(True)
 
     async def run(self) -> None:
         """Until cancelled."""
         async with self._group as group:
+            if self._snapshot is not None:
+                self._restore(self._snapshot)
+                group.create_task(self._snapshot.run(), name="snapshot")
             self.services.subscribe(self.catalog.service_changed)
             self.slices.subscribe(self.catalog.slice_changed)
             informers: list[Informer[Any]] = [self.services, self.slices]
@@ -76,12 +86,16 @@ class Control:
 
     def missing(self) -> str:
         """Why this router is not ready; "" when it is."""
-        return "" if self.catalog.synced else "the routes are not all known yet"
+        if self.catalog.synced or (self._restored and any(state.error for state in self._states())):
+            return ""
+        return "the routes are not all known yet"
 
     def amiss(self) -> list[str]:
         """What keeps it from following the cluster."""
         now = time.monotonic()
         words = []
+        if self._restored and not self.catalog.synced:
+            words.append(f"serving {self._restored} routes of a snapshot until the API server answers")
         for informer in self._informers():
             for state in informer.states().values():
                 since = now - (state.last_contact or self._started)
@@ -100,6 +114,8 @@ class Control:
             ("leading", ""): float(self.leadership.leading),
             ("wakes_total", ""): float(self.scaler.writes.wakes),
             ("resizes_total", ""): float(self.scaler.writes.resizes),
+            ("cancelled_total", ""): float(self.scaler.writes.cancelled),
+            ("probes_passed_total", ""): float(self.prober.passed),
             ("write_failures_total", ""): float(self.scaler.writes.failures),
         }
         for informer in self._informers():
@@ -112,6 +128,21 @@ class Control:
         return found
 
     # --- joints ---
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        routes = snapshot.load()
+        self._restored = len(routes)
+        self.catalog.restore(routes)
+        if routes:
+            log.info("%d routes from the snapshot", len(routes))
+
+    def _changed(self, key: RouteKey, translation: Translation | None) -> None:
+        self.prober.look(key, translation)
+        if self._snapshot is not None:
+            self._snapshot.note()
+
+    def _states(self) -> list[State]:
+        return [state for informer in self._informers() for state in informer.states().values()]
 
     def _informers(self) -> list[Informer[Any]]:
         return [self.services, self.slices, *([self.namespaces] if self.namespaces is not None else [])]

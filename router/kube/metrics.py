@@ -23,6 +23,7 @@ FACTS: Final = {  # name -> (kind, label, meaning), as docs/kubernetes.md lists 
     "leading": ("gauge", "", "1: this router scales"),
     "wakes_total": ("counter", "", "writes that woke a Deployment"),
     "resizes_total": ("counter", "", "writes of another number of replicas by the one who scales"),
+    "cancelled_total": ("counter", "", "ways down that an arrival or another number ended"),
     "write_failures_total": ("counter", "", "reads or writes of /scale that failed"),
     "probes_passed_total": ("counter", "", "pods that were found ready by the router's own probe"),
 }

@@ -25,8 +25,8 @@ class Plane(Routes, Protocol):
     def samples(self) -> Mapping[RouteKey, Sample]:
         """The load since the last call."""
 
-    def present(self, key: RouteKey) -> int:
-        """Requests now in flight or waiting, over all revisions."""
+    async def idle(self, key: RouteKey) -> bool:
+        """Nothing of the route is in flight or waiting, in no worker, and each has taken over what was put last."""
 
 
 class Exchange(Protocol):

@@ -1,33 +1,29 @@
-"""Makes replicas come and go through `/scale`: anyone wakes 0 -> 1 at once, the lease holder does the rest.
-
-Every write carries the resourceVersion of the scale that it was decided on, so that of two routers one writes and the other
-looks again; a write of a number that is already there is left out.
-"""
+"""Makes replicas come and go through `/scale`: any router wakes 0 -> 1 at once, the lease holder does the rest."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kube.client import Client
-from kube.errors import Conflict, KubeError, NotFound
+from kube.errors import KubeError, NotFound
 from kube.lease import Leadership, NotLeading
-from kube.resource import DEPLOYMENTS
 from router.kube.catalog import Catalog
+from router.kube.lowering import REPRIEVE, REPRIEVE_AWAKE, Lowering
 from router.kube.model import Fault, Replicas
-from router.kube.names import MANAGER
 from router.kube.ports import Plane
 from router.kube.shares import divided
+from router.kube.writer import Writer
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
 
-TRIES = 10  # writes of one number: status updates move the resourceVersion, mostly within milliseconds
-AT_ONCE = 32  # wakes at the API server at the same time: a thundering herd waits here instead of there
+AT_ONCE: Final = 32  # wakes at the API server at the same time: a thundering herd waits here instead of there
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 @dataclass(slots=True)
@@ -36,31 +32,36 @@ class Writes:
 
     wakes: int = 0  # that found a Deployment asleep
     resizes: int = 0
+    cancelled: int = 0  # ways down that an arrival ended
     failures: int = 0
+
+
+@dataclass(slots=True)
+class _Resize:
+    """A number that is on its way to the API server."""
+
+    replicas: int
+    stop: asyncio.Event  # another number is wanted meanwhile
+    task: asyncio.Task[None]
 
 
 class KubeScaler:
     """Implements router.ports.Scaler. `spawn` starts a coroutine in a TaskGroup that outlives the call."""
 
     def __init__(
-        self,
-        client: Client,
-        catalog: Catalog,
-        plane: Plane,
-        leadership: Leadership,
-        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        self, client: Client, catalog: Catalog, plane: Plane, leadership: Leadership, spawn: Spawn,
         tell: Callable[[RouteKey, Fault], None],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.writes = Writes()
-        self._client = client
         self._catalog = catalog
         self._plane = plane
         self._leadership = leadership
         self._spawn = spawn
         self._tell = tell
+        self._writer = Writer(client)
+        self._lowering = Lowering(client, catalog, plane, leadership, self._writer)
         self._waking: dict[RouteKey, asyncio.Task[None]] = {}
-        self._resizing: dict[RouteKey, asyncio.Task[None]] = {}
-        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._resizing: dict[RouteKey, _Resize] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
         self._ailing: dict[RouteKey, str] = {}  # what went wrong with a route last, said once
 
@@ -68,23 +69,27 @@ class KubeScaler:
 
     def wake(self, key: RouteKey) -> None:
         """As router.ports.Scaler. Repeated by the data plane while anyone waits; one write at a time."""
-        if key not in self._waking and self._mine(key):
+        if key not in self._waking and self._ours(key):
             task = self._waking[key] = self._spawn(self._wake(key))
             task.add_done_callback(lambda _: self._waking.pop(key, None))
 
     def scale_to(self, key: RouteKey, replicas: int, reason: str) -> None:
-        """As router.ports.Scaler. The latest number counts: an earlier one that is not written yet is given up."""
-        if not self._leadership.leading or not self._mine(key):
+        """As router.ports.Scaler. The latest number counts: one that is still waiting for pods to get empty is given up."""
+        if not self._leadership.leading or not self._ours(key):
             return
-        before = self._resizing.pop(key, None)
+        before = self._resizing.get(key)
+        if before is not None and before.replicas == replicas:
+            return
         if before is not None:
-            before.cancel()
-        task = self._resizing[key] = self._spawn(self._resize(key, replicas))
-        task.add_done_callback(lambda done: self._resizing.pop(key) if self._resizing.get(key) is done else None)
+            before.stop.set()
+        stop = asyncio.Event()
+        task = self._spawn(self._resize(key, replicas, stop, before.task if before else None))
+        mine = self._resizing[key] = _Resize(replicas, stop, task)
+        task.add_done_callback(lambda _: self._resizing.pop(key) if self._resizing.get(key) is mine else None)
 
     # --- how ---
 
-    def _mine(self, key: RouteKey) -> bool:
+    def _ours(self, key: RouteKey) -> bool:
         """Scaled by us at all: it has a Deployment, and nobody else has taken over."""
         entry = self._catalog.entries.get(key)
         return entry is not None and entry.translation.route.policy is not None
@@ -96,61 +101,65 @@ class KubeScaler:
     async def _wake(self, key: RouteKey) -> None:
         entry = self._catalog.entries.get(key)
         policy = entry.translation.route.policy if entry else None
-        least = max(1, policy.minimum if policy else 1)
+        woken = True
         async with self._room:
-            for each, replicas in self._shares(key, least):
-                await self._guarded(key, self._write(each, replicas, only_from_zero=True))
-        self._plane.woken(key)
+            for each, replicas in self._shares(key, max(1, policy.minimum if policy else 1)):
+                woken = await self._guarded(key, self._wake_one(each, replicas)) and woken
+        if woken:
+            self._plane.woken(key)
+            self._spawn(self._lowering.reprieve(key, REPRIEVE_AWAKE))
 
-    async def _resize(self, key: RouteKey, replicas: int) -> None:
+    async def _wake_one(self, what: Replicas, replicas: int) -> None:
+        async def asleep(now: int) -> bool:
+            self.writes.wakes += not now
+            return not now
+
+        await self._writer.write(what, replicas, asleep)
+
+    async def _resize(self, key: RouteKey, replicas: int, stop: asyncio.Event, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait({after})
         for each, share in self._shares(key, replicas):
-            await self._guarded(key, self._lead(each, share))
+            if not stop.is_set():
+                await self._guarded(key, self._lead(key, each, share, stop))
 
-    async def _lead(self, what: Replicas, replicas: int) -> None:
+    async def _lead(self, key: RouteKey, what: Replicas, replicas: int, stop: asyncio.Event) -> None:
+        entry = self._catalog.entries.get(key)
+        there = sum(pod.address.ready for pod in entry.translation.pods if pod.revision == what.revision) if entry else 0
+        done = False
         try:
-            async with self._leadership.writing():
-                await self._write(what, replicas, only_from_zero=False)
+            if not replicas:
+                done = await self._lowering.to_zero(key, what)
+            elif replicas < there:
+                done = await self._lowering.down(key, what, replicas, stop)
+            else:
+                async with self._leadership.writing():
+                    done = await self._writer.write(what, replicas, _always)
+            self.writes.resizes += done
+            self.writes.cancelled += not done
         except NotLeading as error:
-            log.info("%s/%s: not scaled to %d: %s", what.namespace, what.deployment, replicas, error)
+            log.info("%s: not scaled to %d: %s", key, replicas, error)
+        finally:
+            if replicas < there and not (
+                done and not replicas
+            ):  # at zero every pod goes; else, or if it is not known, some may stay
+                self._spawn(self._lowering.reprieve(key, REPRIEVE))
 
-    async def _write(self, what: Replicas, replicas: int, only_from_zero: bool) -> None:
-        """Raises KubeError."""
-        async with self._locks[(what.namespace, what.deployment)]:
-            for left in reversed(range(TRIES)):
-                scale = await self._client.scale(DEPLOYMENTS, what.deployment, what.namespace)
-                before = scale.spec.replicas
-                if before == replicas or (only_from_zero and before):
-                    return
-                try:
-                    await self._client.scale_to(
-                        DEPLOYMENTS, what.deployment, what.namespace, replicas,
-                        resource_version=scale.metadata.resource_version, manager=MANAGER,
-                    )  # fmt: skip
-                except Conflict:
-                    if not left:
-                        raise
-                    continue
-                self._count(only_from_zero)
-                log.info("%s/%s: %d -> %d written", what.namespace, what.deployment, before, replicas)
-                return
-
-    def _count(self, wake: bool) -> None:
-        if wake:
-            self.writes.wakes += 1
-        else:
-            self.writes.resizes += 1
-
-    async def _guarded(self, key: RouteKey, write: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, key: RouteKey, write: Awaitable[None]) -> bool:
         """One route's trouble is said once, to its owner where it is the owner's, and tried again by who asked."""
         try:
             await write
         except KubeError as error:
             self.writes.failures += 1
-            if self._ailing.get(key) == str(error):
-                return
-            self._ailing[key] = str(error)
-            log.warning("%s: %s", key, error)
-            if isinstance(error, NotFound):
-                self._tell(key, Fault("NoDeployment", f"cannot be scaled: {error}"))
-        else:
-            self._ailing.pop(key, None)
+            if self._ailing.get(key) != str(error):
+                self._ailing[key] = str(error)
+                log.warning("%s: %s", key, error)
+                if isinstance(error, NotFound):
+                    self._tell(key, Fault("NoDeployment", f"cannot be scaled: {error}"))
+            return False
+        self._ailing.pop(key, None)
+        return True
+
+
+async def _always(now: int) -> bool:
+    return True
