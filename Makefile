@@ -11,7 +11,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-fast bench check lint types imports docs format lock clean
+.PHONY: help run venv test test-fast bench fuzz mutants check lint types imports docs format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,18 @@ test-fast: $(STAMP) ## Run the unit tests only
 bench: $(STAMP) ## Compare the router with nginx, HAProxy and others, side by side (Linux; ARGS="--rounds 9")
 	@$(BIN)/python -m loadtest.compare install --needed
 	@$(BIN)/python -m loadtest.compare run $(ARGS) -- loadtest/bench-launcher
+
+FUZZ := .cache/fuzz-venv
+TIME ?= 600
+
+fuzz: $(STAMP) ## Fuzz the data plane for TIME seconds (600); findings stay in .cache/fuzz
+	@test -x $(FUZZ)/bin/python || $(BIN)/python -m venv $(FUZZ)
+	@$(FUZZ)/bin/pip install --quiet h11 hypothesis
+	@$(FUZZ)/bin/pip install --quiet --only-binary=:all: atheris || echo "atheris has no wheel for this machine: Hypothesis mutates instead"
+	@$(FUZZ)/bin/python -m tests.fuzz $(TIME) .cache/fuzz
+
+mutants: $(STAMP) ## Plant known defects in copies of the tree, one at a time: a test must catch each
+	@$(BIN)/python -m tests.mutants
 
 check: lint types imports docs ## Lint, types, import directions, docs
 

@@ -28,7 +28,7 @@ def with_atheris(seconds: int, folder: Path) -> None:
         f"-max_total_time={seconds}",
         "-timeout=10",
         "-rss_limit_mb=1024",
-        "-max_len=4096",
+        "-max_len=2048",
         "-print_final_stats=1",
     ]
     atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/finding-", str(folder / "corpus")], one_input)

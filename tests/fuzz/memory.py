@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from router import balance
@@ -285,7 +286,11 @@ class Memory:
         assert not self.poller.watched
 
 
+@cache
+def _slots(kind: type) -> frozenset[str]:
+    return frozenset(name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+
+
 def _bytes_in(one: Any) -> int:
-    names = {name for kind in type(one).__mro__ for name in getattr(kind, "__slots__", ())}
-    values = (getattr(one, name, None) for name in names)
+    values = (getattr(one, name, None) for name in _slots(type(one)))
     return sum(len(value) for value in values if isinstance(value, bytes | bytearray))

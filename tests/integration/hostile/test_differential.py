@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import free_port
-from hostile_client import Client
+from hostile_client import Client, free_port
 from hostile_functions import Message, Recorder
 
 REQUESTS = 200

@@ -1,0 +1,26 @@
+"""The defects of `make mutants` still fit the code: what no longer applies proves nothing any more."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.__main__ import planted
+from tests.mutants.planted import DEFECTS, WIDE, Defect
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_planted_defect_applies_exactly_once_and_leaves_a_program(defect: Defect) -> None:
+    text = (ROOT / defect.file).read_text()
+    changed = planted(text, defect)
+    assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(text))
+    assert all(test.startswith(WIDE) and (ROOT / test).exists() for test in defect.tests)
+
+
+def test_the_defects_are_many_and_each_has_a_name() -> None:
+    assert len(DEFECTS) >= 20
+    assert len({defect.name for defect in DEFECTS}) == len(DEFECTS)
