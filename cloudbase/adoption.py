@@ -1,0 +1,261 @@
+"""What must change on a Deployment and its Service so that the router serves it, and how it is taken back. No socket in here.
+
+Everything that is overwritten is kept in an annotation beside it, so that `--undo` restores it exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cloudbase.errors import Misused
+from router.kube.annotations import LABEL
+from router.kube.names import DEPLOYMENT, PORT, PREFIX, PROBE, ROUTE, SCALING
+
+ADOPTED = PREFIX + "adopted"  # annotation: JSON of what was there before, null for what was not
+MINIMUM = PREFIX + "scale-min"
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asked for."""
+
+    name: str = ""  # of the route; "" = the Deployment's
+    service: str = ""  # "" = the one that selects the Deployment's pods
+    port: str = ""  # of the Service, by name or number; "" = its only one
+    to_zero: bool = False
+    drain: int = 0  # seconds that a pod goes on serving before it is told to end; 0 = not our business
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One merge patch, or a number of replicas; `words` say it, a line for each field."""
+
+    kind: str  # "service" | "deployment" | "scale"
+    name: str
+    patch: dict[str, Any]
+    words: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to do, in order, and what the user should know."""
+
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def adopt(deployment: Manifest, services: Iterable[Manifest], autoscalers: Iterable[Manifest], wishes: Wishes) -> Plan:
+    """Raises Misused when it cannot be done, with what to do."""
+    plan = Plan()
+    service = _service(deployment, list(services), wishes.service)
+    name = wishes.name or _name(deployment)
+    if not LABEL.fullmatch(name):
+        raise Misused(f"{name!r} cannot be a route's name: it is no DNS label", "name the route with --name")
+    annotations = {DEPLOYMENT: _name(deployment), MINIMUM: "0" if wishes.to_zero else "1"}
+    port = _port(service, wishes.port)
+    if wishes.port:
+        annotations[PORT] = wishes.port
+    container = _container(deployment, port)
+    if probe := _probe(container):
+        annotations[PROBE] = json.dumps(probe, separators=(",", ":"))
+    else:
+        plan.warnings.append("no readiness probe: a pod counts as ready as soon as its container runs; give it one")
+    annotations |= _other_scaler(deployment, autoscalers, wishes, plan)
+    _add(plan, "service", service, {ROUTE: name}, annotations)
+    if wishes.drain:
+        _add_drain(plan, deployment, container, wishes.drain)
+    elif not _pre_stop(container):
+        plan.warnings.append(
+            "no preStop hook: its program must finish what is in flight after SIGTERM; for one that does not, there is --drain 5s"
+        )
+    _warn_of_bypass(plan, service, wishes)
+    return plan
+
+
+def undo(deployment: Manifest, services: Iterable[Manifest]) -> Plan:
+    """Take everything back; a Deployment that sleeps is woken, since nobody else would do it."""
+    plan = Plan()
+    for service in services:
+        annotations = service["metadata"].get("annotations") or {}
+        if ADOPTED in annotations and annotations.get(DEPLOYMENT) == _name(deployment):
+            before = json.loads(annotations[ADOPTED])
+            labels, own = before.get("labels", {}), {**before.get("annotations", {}), ADOPTED: None}
+            words = [*_words("label", labels), *_words("annotation", own)]
+            patch = {"metadata": {"labels": labels, "annotations": own}}
+            plan.changes.append(Change("service", _name(service), patch, tuple(words)))
+    drained = (deployment["metadata"].get("annotations") or {}).get(ADOPTED)
+    if drained is not None:
+        plan.changes.append(_undo_drain(deployment, json.loads(drained)))
+    if not plan.changes:
+        raise Misused(f"Deployment {_name(deployment)} was not adopted by this command", "")
+    if not deployment["spec"].get("replicas", 1):
+        plan.changes.append(Change("scale", _name(deployment), {"replicas": 1}, ("replicas: 0 -> 1, as nobody would wake it",)))
+    return plan
+
+
+# --- finding ---
+
+
+def _name(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["name"])
+
+
+def _service(deployment: Manifest, services: list[Manifest], wanted: str) -> Manifest:
+    labels = deployment["spec"]["template"]["metadata"].get("labels") or {}
+    matching = [each for each in services if _selects(each, labels)]
+    if wanted:
+        found = [each for each in services if _name(each) == wanted]
+        if not found:
+            raise Misused(f"there is no Service {wanted!r}", f"there are: {', '.join(map(_name, services)) or 'none'}")
+        if found[0] not in matching:
+            raise Misused(f"Service {wanted!r} does not select the pods of Deployment {_name(deployment)!r}", "name another one")
+        return found[0]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise Misused(f"several Services select its pods: {', '.join(map(_name, matching))}", "name one with --service")
+    raise Misused(
+        f"no Service selects the pods of Deployment {_name(deployment)!r}",
+        f"make one: kubectl expose deployment {_name(deployment)} --port 80 --target-port CONTAINER_PORT",
+    )
+
+
+def _selects(service: Manifest, labels: Mapping[str, str]) -> bool:
+    selector = service["spec"].get("selector") or {}
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def _port(service: Manifest, wanted: str) -> Manifest:
+    ports: list[Manifest] = [port for port in service["spec"].get("ports") or [] if port.get("protocol", "TCP") == "TCP"]
+    titles = ", ".join(f"{port['name']} ({port['port']})" if port.get("name") else str(port["port"]) for port in ports)
+    if wanted:
+        for port in ports:
+            if wanted in (port.get("name"), str(port["port"])):
+                return port
+        raise Misused(f"Service {_name(service)!r} has no TCP port {wanted!r}", f"it has: {titles or 'none'}")
+    if len(ports) != 1 and not (named := [port for port in ports if port.get("name") == "http"]):
+        raise Misused(f"Service {_name(service)!r} has {len(ports)} TCP ports: {titles}", "name one with --port")
+    return ports[0] if len(ports) == 1 else named[0]
+
+
+def _container(deployment: Manifest, port: Manifest) -> Manifest:
+    """The container that the Service's port leads to; the first one where none says so."""
+    containers: list[Manifest] = deployment["spec"]["template"]["spec"]["containers"]
+    target = port.get("targetPort", port["port"])
+    for container in containers:
+        for own in container.get("ports") or []:
+            if target in (own.get("name"), own["containerPort"]):
+                return container
+    if isinstance(target, str):
+        raise Misused(
+            f"no container has a port named {target!r}, which the Service's port points at", "correct the Service first"
+        )
+    return containers[0]
+
+
+def _probe(container: Manifest) -> dict[str, Any] | None:
+    """The container's readiness probe, as far as the router can make it: not an exec probe; named ports as numbers."""
+    probe = container.get("readinessProbe") or {}
+    numbers = {own.get("name"): own["containerPort"] for own in container.get("ports") or []}
+    for kind in ("httpGet", "tcpSocket", "grpc"):
+        if kind in probe and not probe[kind].get("host"):
+            port = probe[kind].get("port", 0)
+            what = {**probe[kind], "port": numbers.get(port, port) if isinstance(port, str) else port}
+            return {kind: what, **({"timeoutSeconds": probe["timeoutSeconds"]} if "timeoutSeconds" in probe else {})}
+    return None
+
+
+def _pre_stop(container: Manifest) -> Any:
+    return (container.get("lifecycle") or {}).get("preStop")
+
+
+def _other_scaler(deployment: Manifest, autoscalers: Iterable[Manifest], wishes: Wishes, plan: Plan) -> dict[str, str]:
+    for each in autoscalers:
+        target = each["spec"]["scaleTargetRef"]
+        if target["kind"] == "Deployment" and target["name"] == _name(deployment):
+            if wishes.to_zero:
+                raise Misused(
+                    f"HorizontalPodAutoscaler {_name(each)!r} scales this Deployment: it and the router would undo each other",
+                    "delete it first, or adopt without --to-zero and leave scaling to it",
+                )
+            plan.warnings.append(f"HorizontalPodAutoscaler {_name(each)} goes on scaling it; the router does not")
+            return {SCALING: "external"}
+    return {}
+
+
+# --- changing ---
+
+
+def _add(plan: Plan, kind: str, target: Manifest, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
+    """What differs, with what was there before beside it; nothing when nothing differs."""
+    meta = target["metadata"]
+    old_labels, old = meta.get("labels") or {}, meta.get("annotations") or {}
+    new_labels = {key: value for key, value in labels.items() if old_labels.get(key) != value}
+    new = {key: value for key, value in annotations.items() if old.get(key) != value}
+    if not new_labels and not new:
+        return
+    first = json.loads(old[ADOPTED]) if ADOPTED in old else {"labels": {}, "annotations": {}}
+    before = {
+        "labels": {**{key: old_labels.get(key) for key in new_labels}, **first["labels"]},
+        "annotations": {**{key: old.get(key) for key in new}, **first["annotations"]},
+    }
+    patch = {"metadata": {"labels": new_labels, "annotations": {**new, ADOPTED: json.dumps(before, sort_keys=True)}}}
+    plan.changes.append(Change(kind, _name(target), patch, (*_words("label", new_labels), *_words("annotation", new))))
+
+
+def _add_drain(plan: Plan, deployment: Manifest, container: Manifest, seconds: int) -> None:
+    if (_pre_stop(container) or {}).get("sleep") == {"seconds": seconds}:
+        return
+    if _pre_stop(container):
+        raise Misused(f"container {container['name']!r} has a preStop hook already", "leave --drain out")
+    grace = deployment["spec"]["template"]["spec"].get("terminationGracePeriodSeconds", 30)
+    if seconds >= grace:
+        raise Misused(f"--drain {seconds}s leaves no time to end: its terminationGracePeriodSeconds is {grace}", "choose less")
+    lifecycle = {**(container.get("lifecycle") or {}), "preStop": {"sleep": {"seconds": seconds}}}
+    patch = _patch_container(deployment, container["name"], lifecycle)
+    patch["metadata"]["annotations"] = {ADOPTED: json.dumps({"container": container["name"]})}
+    words = (f"container {container['name']}: preStop sleep of {seconds} s (its pods are replaced, one rollout)",)
+    plan.changes.append(Change("deployment", _name(deployment), patch, words))
+
+
+def _undo_drain(deployment: Manifest, before: Mapping[str, str]) -> Change:
+    name = before["container"]
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    lifecycle = next((each.get("lifecycle") or {} for each in containers if each["name"] == name), {})
+    rest = {key: value for key, value in lifecycle.items() if key != "preStop"}
+    patch = _patch_container(deployment, name, rest or None)
+    patch["metadata"]["annotations"] = {ADOPTED: None}
+    return Change(
+        "deployment", _name(deployment), patch, (f"container {name}: no preStop sleep (its pods are replaced, one rollout)",)
+    )
+
+
+def _patch_container(deployment: Manifest, name: str, lifecycle: Any) -> dict[str, Any]:
+    """A merge patch replaces a list as a whole, so it carries the version that the list was read in."""
+    containers = [
+        {key: value for key, value in {**each, "lifecycle": lifecycle}.items() if value is not None}
+        if each["name"] == name
+        else each
+        for each in deployment["spec"]["template"]["spec"]["containers"]
+    ]
+    version = deployment["metadata"]["resourceVersion"]
+    return {"metadata": {"resourceVersion": version}, "spec": {"template": {"spec": {"containers": containers}}}}
+
+
+def _warn_of_bypass(plan: Plan, service: Manifest, wishes: Wishes) -> None:
+    address = f"Service {_name(service)}'s own address"
+    if wishes.to_zero:
+        plan.warnings.append(f"calls to {address} go past the router: they find nobody while it sleeps, and do not wake it")
+    else:
+        plan.warnings.append(
+            f"calls to {address} go past the router and are not counted, so one replica is kept; --to-zero gives it up"
+        )
+
+
+def _words(what: str, values: Mapping[str, str | None]) -> list[str]:
+    return [f"{what} {key} = {value}" if value is not None else f"{what} {key} removed" for key, value in values.items()]

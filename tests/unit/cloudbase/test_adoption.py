@@ -1,0 +1,178 @@
+"""What `cloudbase adopt` changes, and that `--undo` takes back exactly that."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from cloudbase.adoption import Plan, Wishes, adopt, undo
+from cloudbase.errors import Misused
+from router.kube.annotations import describe
+
+PROBE = {"httpGet": {"path": "/ready", "port": "web"}, "periodSeconds": 5, "timeoutSeconds": 2}
+
+
+def deployment(**container: Any) -> dict[str, Any]:
+    one = {
+        "name": "program",
+        "image": "x",
+        "ports": [{"name": "web", "containerPort": 8080}],
+        "readinessProbe": PROBE,
+        **container,
+    }
+    spec = {"containers": [{"name": "sidecar", "image": "y"}, one], "terminationGracePeriodSeconds": 30}
+    template = {"metadata": {"labels": {"app": "hello", "tier": "web"}}, "spec": spec}
+    return {"metadata": {"name": "hello", "resourceVersion": "7"}, "spec": {"replicas": 2, "template": template}}
+
+
+def service(name: str = "hello", **spec: Any) -> dict[str, Any]:
+    usual = {"selector": {"app": "hello"}, "ports": [{"port": 80, "targetPort": "web", "protocol": "TCP"}]}
+    return {"metadata": {"name": name, "labels": {"own": "1"}}, "spec": {**usual, **spec}}
+
+
+def merged(live: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(live) if isinstance(live, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def carried_out(plan: Plan, what: dict[str, Any], front: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    for change in plan.changes:
+        if change.kind == "service":
+            front = merged(front, change.patch)
+        elif change.kind == "deployment":
+            what = merged(what, change.patch)
+        else:
+            what = merged(what, {"spec": change.patch})
+    return what, front
+
+
+def test_an_adopted_service_is_a_route_that_scales_its_deployment_with_the_pods_own_probe() -> None:
+    plan = adopt(deployment(), [service(), service("other", selector={"app": "other"})], [], Wishes(to_zero=True))
+    _, front = carried_out(plan, deployment(), service())
+    assert front["metadata"]["labels"] == {"own": "1", "cloudbase.dev/route": "hello"}
+    own = front["metadata"]["annotations"]
+    assert own["cloudbase.dev/deployment"] == "hello"
+    described, faults = describe({key: value for key, value in own.items() if key != "cloudbase.dev/adopted"}, "hello", None)
+    assert faults == () and described.policy is not None and described.policy.minimum == 0
+    assert described.probe is not None
+    assert (described.probe.kind, described.probe.port, described.probe.path, described.probe.timeout) == (
+        "http",
+        8080,
+        "/ready",
+        2.0,
+    )
+
+
+def test_without_to_zero_one_replica_is_kept_and_the_way_past_the_router_is_told() -> None:
+    plan = adopt(deployment(), [service()], [], Wishes())
+    assert plan.changes[0].patch["metadata"]["annotations"]["cloudbase.dev/scale-min"] == "1"
+    assert any("go past the router" in warning for warning in plan.warnings)
+
+
+def test_adopting_again_changes_nothing_and_another_wish_only_what_differs() -> None:
+    what, front = carried_out(adopt(deployment(), [service()], [], Wishes()), deployment(), service())
+    assert adopt(what, [front], [], Wishes()).changes == []
+    more = adopt(what, [front], [], Wishes(to_zero=True)).changes
+    assert [set(change.patch["metadata"]["annotations"]) for change in more] == [
+        {"cloudbase.dev/scale-min", "cloudbase.dev/adopted"}
+    ]
+
+
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(to_zero=True, drain=5, port="80", name="greet")])
+def test_undo_leaves_both_as_they_were(wishes: Wishes) -> None:
+    before = service()
+    before["metadata"]["annotations"] = {"cloudbase.dev/scale-min": "3", "mine": "x"}
+    start = deployment(lifecycle={"postStart": {"exec": {"command": ["true"]}}})
+    what, front = carried_out(adopt(start, [before], [], wishes), copy.deepcopy(start), copy.deepcopy(before))
+    what, front = carried_out(adopt(what, [front], [], Wishes(to_zero=not wishes.to_zero)), what, front)
+    what, front = carried_out(undo(what, [front, service("other")]), what, front)
+    assert front == before
+    if not what["metadata"].get("annotations", True):
+        del what["metadata"]["annotations"]
+    assert what == start
+
+
+def test_undo_wakes_a_deployment_that_sleeps() -> None:
+    what, front = carried_out(adopt(deployment(), [service()], [], Wishes(to_zero=True)), deployment(), service())
+    what["spec"]["replicas"] = 0
+    what, _ = carried_out(undo(what, [front]), what, front)
+    assert what["spec"]["replicas"] == 1
+
+
+def test_undo_of_what_was_not_adopted_is_refused() -> None:
+    with pytest.raises(Misused, match="was not adopted"):
+        undo(deployment(), [service()])
+
+
+def test_drain_is_a_native_sleep_before_the_containers_end_and_leaves_the_rest_of_it_alone() -> None:
+    plan = adopt(deployment(), [service()], [], Wishes(drain=5))
+    what, _ = carried_out(plan, deployment(), service())
+    expected = deployment(lifecycle={"preStop": {"sleep": {"seconds": 5}}})
+    assert what["spec"] == expected["spec"]
+    assert plan.changes[1].patch["metadata"]["resourceVersion"] == "7"
+    assert not any("preStop" in warning for warning in plan.warnings)
+
+
+def test_without_drain_the_image_is_said_to_have_to_end_gracefully_itself() -> None:
+    assert any("after SIGTERM" in warning for warning in adopt(deployment(), [service()], [], Wishes()).warnings)
+
+
+def test_a_port_that_is_named_is_annotated_and_its_container_gives_the_probe() -> None:
+    ports = [{"name": "a", "port": 1, "targetPort": 1}, {"name": "b", "port": 80, "targetPort": "web"}]
+    plan = adopt(deployment(), [service(ports=ports)], [], Wishes(port="b"))
+    own = plan.changes[0].patch["metadata"]["annotations"]
+    assert own["cloudbase.dev/port"] == "b"
+    assert json.loads(own["cloudbase.dev/readiness-probe"])["httpGet"]["port"] == 8080
+
+
+def test_a_program_without_a_probe_that_we_can_make_is_told_of() -> None:
+    plan = adopt(deployment(readinessProbe={"exec": {"command": ["true"]}}), [service()], [], Wishes())
+    assert "cloudbase.dev/readiness-probe" not in plan.changes[0].patch["metadata"]["annotations"]
+    assert any("no readiness probe" in warning for warning in plan.warnings)
+
+
+HPA = {"metadata": {"name": "hpa"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "hello"}}}
+
+
+def test_an_autoscaler_goes_on_scaling_and_to_zero_beside_it_is_refused() -> None:
+    plan = adopt(deployment(), [service()], [HPA], Wishes())
+    assert plan.changes[0].patch["metadata"]["annotations"]["cloudbase.dev/scaling"] == "external"
+    with pytest.raises(Misused, match="HorizontalPodAutoscaler 'hpa'"):
+        adopt(deployment(), [service()], [HPA], Wishes(to_zero=True))
+
+
+@pytest.mark.parametrize(
+    ("services", "wishes", "words"),
+    [
+        ([], Wishes(), "no Service selects"),
+        ([service("a", selector={"app": "x"})], Wishes(), "no Service selects"),
+        ([service("a", selector=None)], Wishes(), "no Service selects"),
+        ([service("a"), service("b")], Wishes(), "several Services select its pods: a, b"),
+        ([service("a")], Wishes(service="b"), "there is no Service 'b'"),
+        ([service("a", selector={"app": "x"})], Wishes(service="a"), "does not select the pods"),
+        (
+            [service(ports=[{"name": "a", "port": 1}, {"name": "b", "port": 2}])],
+            Wishes(),
+            "has 2 TCP ports: a \\(1\\), b \\(2\\)",
+        ),
+        ([service(ports=[])], Wishes(), "has 0 TCP ports"),
+        ([service()], Wishes(port="81"), "no TCP port '81'"),
+        ([service(ports=[{"port": 80, "targetPort": "nope"}])], Wishes(), "no container has a port named 'nope'"),
+        ([service()], Wishes(name="No"), "no DNS label"),
+        ([service()], Wishes(drain=30), "leaves no time"),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused_with_the_reason(services: list[dict[str, Any]], wishes: Wishes, words: str) -> None:
+    with pytest.raises(Misused, match=words):
+        adopt(deployment(), services, [], wishes)
