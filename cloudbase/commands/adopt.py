@@ -33,7 +33,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> int:
 @click.option("--port", metavar="PORT", help="The Service's port, by name or number.  [default: its only one]")
 @click.option("--to-zero", is_flag=True, help="Let it sleep when nobody calls.")
 @click.option(
-    "--drain", type=Seconds(), default=0, metavar="SECONDS", help="Let pods serve on so long before they are told to end."
+    "--drain", callback=_seconds, default="0", metavar="SECONDS", help="Let pods serve on so long before they are told to end."
 )
 @click.option("--undo", is_flag=True, help="Take everything back.")
 @click.option("--dry-run", is_flag=True, help="Show what would be changed, and change nothing.")
