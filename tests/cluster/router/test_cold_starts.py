@@ -1,0 +1,167 @@
+"""Cold starts on a cluster: adopted by the command, compared with the bare Deployment, and nothing sent before it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from router_on_a_cluster import MARKS, ROOT, Place, on_cluster, stamp
+
+from kube.errors import NotFound
+from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, SERVICES
+from kube.watch import Scope
+from router.kube.model import Probe
+from router.kube.probing import passes
+
+pytestmark = MARKS
+
+ROUNDS = 10
+PARTS = re.compile(r"(\w+);dur=([0-9.]+)")
+
+
+async def cloudbase(place: Place, *arguments: str) -> str:
+    """Run the command as a person who may do anything."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cloudbase", *arguments, "-n", place.namespace,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+async def bare(place: Place) -> float:
+    """Seconds from the scale-up of a Deployment to the first probe that its pod answers, asked every 25 ms."""
+    await place.asleep("hello")
+    began = stamp()
+    await place.client.scale_to(DEPLOYMENTS, "hello", place.namespace, 1)
+    host = ""
+    while not host:
+        for one in await place.client.list(ENDPOINT_SLICES, Scope(place.namespace, "kubernetes.io/service-name=hello")):
+            for each in one.endpoints or ():
+                host = "" if each.conditions.terminating else each.addresses[0]
+        await asyncio.sleep(0.01)
+    while not await passes(Probe("http", 8080, "/ready"), host, 8080):  # noqa: ASYNC110 - a pod
+        await asyncio.sleep(0.025)
+    taken = stamp() - began
+    await place.client.scale_to(DEPLOYMENTS, "hello", place.namespace, 0)
+    return taken
+
+
+async def through(place: Place, traffic: str) -> tuple[float, dict[str, float]]:
+    """Seconds of a first request to a sleeping function, and what the router says that it was made of, in ms."""
+    await place.asleep("hello")
+    began = stamp()
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+        answer = await http.get(f"http://{traffic}/fn/hello")
+    taken = stamp() - began
+    assert answer.status_code == 200
+    return taken, {name: float(value) for name, value in PARTS.findall(answer.headers["server-timing"])}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_cold_start_through_the_router_costs_at_most_150_ms_more_than_the_bare_deployment(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        await place.application("hello")
+        await place.replicas("hello", 1)
+        shown = await cloudbase(place, "adopt", "hello", "--to-zero", "--dry-run")
+        assert "not changed" in shown
+        assert not (await place.client.get(SERVICES, "hello", place.namespace)).metadata.labels
+        print(await cloudbase(place, "adopt", "hello", "--to-zero"))
+        await place.client.merge(
+            SERVICES, "hello", {"metadata": {"annotations": {"cloudbase.dev/scale-idle-grace": "1"}}}, place.namespace
+        )
+        bares, routed, wholes, sums = [], [], [], []
+        router = await place.router()
+        await router.ready()
+        for _ in range(ROUNDS):
+            taken, parts = await through(place, router.traffic)
+            routed.append(taken)
+            wholes.append(parts)
+            sums.append(sum(parts.values()) / 1000)
+            await place.client.merge(SERVICES, "hello", {"metadata": {"labels": {"cloudbase.dev/route": None}}}, place.namespace)
+            await place.client.scale_to(DEPLOYMENTS, "hello", place.namespace, 0)
+            bares.append(await bare(place))
+            await place.client.merge(
+                SERVICES, "hello", {"metadata": {"labels": {"cloudbase.dev/route": "hello"}}}, place.namespace
+            )
+        for name in wholes[0]:
+            print(f"{name:10} p50 {statistics.median(parts[name] for parts in wholes):7.1f} ms")
+        more = statistics.median(routed) - statistics.median(bares)
+        print(f"p50 bare {statistics.median(bares):.3f} s, routed {statistics.median(routed):.3f} s: {more * 1000:+.0f} ms")
+        assert all(set(parts) == {"wake", "schedule", "start", "connect"} for parts in wholes)
+        # What the client measures has its own connection and the answer on top.
+        assert all(taken >= total for taken, total in zip(routed, sums, strict=True))
+        assert more <= 0.150
+        print(await cloudbase(place, "adopt", "hello", "--undo"))
+        found = (await place.client.get(SERVICES, "hello", place.namespace)).metadata
+        assert not any(
+            "cloudbase.dev" in key for key in (*(found.labels or {}), *(found.annotations or {})) if "idle-grace" not in key
+        )
+        await place.replicas("hello", 1)
+
+    on_cluster(scenario, tmp_path, 380)
+
+
+@pytest.mark.slow
+def test_a_program_that_listens_at_once_and_is_ready_after_3_s_gets_no_request_before(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        await place.application("slow", replicas=0, env={"READY_AFTER": "3"})
+        await place.label("slow", scale_idle_grace="30", readiness_probe='{"httpGet": {"path": "/ready", "port": 8080}}')
+        router = await place.router()
+        await router.ready()
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+            answers = await asyncio.gather(*(http.get(f"http://{router.traffic}/fn/slow") for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert {answer.json()["early"] for answer in answers} == {0}
+        print(answers[0].headers["server-timing"])
+        assert await router.metric("cloudbase_router_kube_probes_passed_total") == 1
+
+    on_cluster(scenario, tmp_path)
+
+
+def test_what_is_wrong_with_a_service_is_an_event_on_it(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        router = await place.router()
+        await router.ready()
+        bad = {
+            "labels": {"cloudbase.dev/route": "bad"},
+            "annotations": {"cloudbase.dev/timeout": "soon", "cloudbase.dev/deployment": "no"},
+        }
+        await place.client.create(
+            SERVICES,
+            {"metadata": {"name": "bad", **bad}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}},
+            place.namespace,
+        )
+        async with httpx2.AsyncClient(trust_env=False, timeout=0.5) as http:
+            with pytest.raises(httpx2.TimeoutException):  # it waits for a replica of a Deployment that is not there
+                await http.get(f"http://{router.traffic}/fn/bad")
+        async with asyncio.timeout(20):
+            notes: list[str] = []
+            while not (
+                any("timeout: must be a number" in note for note in notes) and any("cannot be scaled" in note for note in notes)
+            ):
+                notes = [str(event.get("note")) for event in await events_about(place, "bad")]
+                await asyncio.sleep(0.1)
+        print("\n".join(notes))
+
+    on_cluster(scenario, tmp_path)
+
+
+async def events_about(place: Place, name: str) -> list[dict[str, object]]:
+    from kube.resource import EVENTS
+
+    try:
+        pages = [page.items async for page in place.client.pages(EVENTS, Scope(place.namespace))]
+    except NotFound:
+        return []
+    return [event for page in pages for event in page if event["regarding"]["name"] == name]
