@@ -248,6 +248,7 @@ async def _rights(world: World, folder: Path) -> AsyncIterator[Place]:
     config = folder / "router.kubeconfig"
     config.write_text(json.dumps(await _kubeconfig(world)))
     place = Place(world, config)
+    world.tidy = True  # the next test's routes have the same names
     try:
         yield place
     finally:

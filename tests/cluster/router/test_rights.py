@@ -1,0 +1,82 @@
+"""The router's manifest allows what it does, and nothing else: its roles against the API server's audit log."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from router_on_a_cluster import MARKS, ROOT, Place, on_cluster, until
+
+pytestmark = MARKS
+
+Right = tuple[str, str, str]  # API group, resource with subresource, verb
+
+
+def allowed() -> set[Right]:
+    manifests = yaml.safe_load_all((ROOT / "router/kube/rbac.yaml").read_text())
+    return {
+        (group, resource, verb)
+        for manifest in manifests
+        for rule in manifest.get("rules", [])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def used(log: str, namespace: str) -> tuple[set[Right], set[Right]]:
+    """What the router of a namespace asked for, and what of it was refused."""
+    asked, refused = set(), set()
+    for line in Path(log).read_text().splitlines():
+        if namespace not in line:
+            continue
+        entry = json.loads(line)
+        if entry["user"]["username"] != f"system:serviceaccount:{namespace}:cloudbase-router" or "objectRef" not in entry:
+            continue
+        what = entry["objectRef"]
+        resource = what["resource"] + (f"/{what['subresource']}" if "subresource" in what else "")
+        right = (what.get("apiGroup", ""), resource, entry["verb"])
+        asked.add(right)
+        if entry.get("responseStatus", {}).get("code") == 403:
+            refused.add(right)
+    return asked, refused
+
+
+@pytest.mark.slow
+def test_the_manifest_allows_what_a_router_does_and_no_more(tmp_path: Path) -> None:
+    log = os.environ.get("CLUSTER_AUDIT_LOG", "")
+    if not log:
+        pytest.skip("CLUSTER_AUDIT_LOG names no audit log: this cluster does not say who asked for what")
+
+    async def scenario(place: Place) -> None:
+        await place.application("hello", replicas=2)
+        first = await place.router()
+        await first.ready()
+        second = await place.router()
+        await second.ready()
+        await place.replicas("hello", 2)
+        for timeout in ("soon", "5", "soon", "5"):  # an Event, and its repetition
+            await place.label("hello", timeout=timeout, scale_idle_grace="1")
+            wrong = sum("must be a number" in line for line in first.lines)
+            if timeout == "soon":
+                await until(lambda wrong=wrong: sum("must be a number" in line for line in first.lines) > wrong)
+        await place.asleep("hello")  # 2 -> 1 -> 0
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+            assert (await http.get(f"http://{second.traffic}/fn/hello")).status_code == 200
+        await first.stop()
+        await until(lambda: second.said("this router scales now"), 20)
+        asked, refused = used(log, place.namespace)
+        print("\n".join(" ".join(right) for right in sorted(asked)))
+        assert refused == set()
+        assert asked - allowed() == set()
+        assert allowed() - asked == set()
+
+    on_cluster(scenario, tmp_path)

@@ -1,0 +1,198 @@
+"""Requests that nobody may lose: around scale to zero, pods that are deleted or replaced, and an API server that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from router_on_a_cluster import MARKS, Place, on_cluster, stamp, until
+
+from kube.resource import DEPLOYMENTS, PODS, SERVICES
+from kube.watch import Scope
+
+pytestmark = MARKS
+
+RATE = 200  # requests a second
+PROBE = '{"httpGet": {"path": "/ready", "port": 8080}}'
+DRAIN = {"lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
+
+
+@dataclass
+class Load:
+    """Requests at a steady rate until it is left; what came of them."""
+
+    codes: Counter[int] = field(default_factory=Counter)
+    pods: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def steady(url: str, rate: float = RATE) -> AsyncIterator[Load]:
+    load, stop = Load(), asyncio.Event()
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+
+    async def one(http: httpx2.AsyncClient) -> None:
+        try:
+            answer = await http.get(url)
+        except httpx2.TransportError as error:
+            load.codes[0] += 1
+            load.wrong.append(repr(error))
+            return
+        load.codes[answer.status_code] += 1
+        if answer.status_code == 200:
+            load.pods[answer.json()["pod"]] += 1
+        else:
+            load.wrong.append(answer.text)
+
+    async def arrivals(http: httpx2.AsyncClient) -> None:
+        due = stamp()
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                group.create_task(one(http))
+                due += 1 / rate
+                await asyncio.sleep(max(0.0, due - stamp()))
+
+    async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
+        task = asyncio.create_task(arrivals(http))
+        try:
+            yield load
+        finally:
+            stop.set()
+            await task
+
+
+async def control(verb: str) -> None:
+    """Stop or start the API server, where the cluster's kit can do that; skips the test elsewhere."""
+    program = shutil.which("cluster") or os.environ.get("CLUSTER_COMMAND", "")
+    if not program:
+        pytest.skip("no `cluster` command (CLUSTER_COMMAND): cannot stop this cluster's API server")
+    process = await asyncio.create_subprocess_exec(program, verb, "kube-apiserver", stdout=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_arrivals_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: Path) -> None:
+    """Each round aims a handful of arrivals within 200 ms around the write of zero, which the router's log shows."""
+
+    async def scenario(place: Place) -> None:
+        await place.application("hello")
+        router = await place.router()
+        await router.ready()
+        await place.label("hello", scale_idle_grace="1", readiness_probe=PROBE)
+        codes: Counter[int] = Counter()
+        downs = 0
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+
+            async def one(delay: float) -> None:
+                await asyncio.sleep(delay)
+                try:
+                    codes[(await http.get(f"http://{router.traffic}/fn/hello")).status_code] += 1
+                except httpx2.TransportError:
+                    codes[0] += 1
+
+            await one(0)
+            idle_since, wait = stamp(), 7.0
+            for _ in range(12):
+                aimed = idle_since + wait
+                await asyncio.gather(*(one(max(0.0, aimed - stamp() + random.uniform(-0.2, 0.2))) for _ in range(80)))
+                now = sum("1 -> 0 replicas" in line for line in router.lines)
+                downs += now - downs
+                idle_since, wait = stamp(), 1.6 + random.random()
+        print(
+            f"{dict(codes)}; zero written {downs} times, cancelled {await router.metric('cloudbase_router_kube_cancelled_total')}"
+        )
+        assert set(codes) == {200}
+        assert downs >= 3
+
+    on_cluster(scenario, tmp_path, 280)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_pods_that_are_deleted_replaced_or_scaled_away_cost_no_request(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        await place.application("hello", replicas=2, **DRAIN)
+        router = await place.router()
+        await router.ready()
+        await place.label("hello", scale_min="2", scale_max="4", readiness_probe=PROBE)
+        await place.replicas("hello", 2)
+        async with steady(f"http://{router.traffic}/fn/hello") as load:
+            await asyncio.sleep(1)
+            pods = await place.client.list(PODS, Scope(place.namespace, "app=hello"))
+            await place.client.delete(PODS, pods[0].metadata.name, place.namespace)
+            await asyncio.sleep(3)
+            restart = {"spec": {"template": {"metadata": {"annotations": {"restarted": "1"}}}}}
+            await place.client.merge(DEPLOYMENTS, "hello", restart, place.namespace)
+            await asyncio.sleep(8)
+            await place.replicas("hello", 2)
+            await place.label("hello", scale_min="4")
+            await place.replicas("hello", 4)
+            await place.label("hello", scale_min="1")
+            await place.replicas("hello", 2, within=60)
+            await place.client.merge(SERVICES, "hello", {"spec": {"selector": {"app": "nobody"}}}, place.namespace)
+            await asyncio.sleep(1)
+            await place.client.merge(SERVICES, "hello", {"spec": {"selector": {"app": "hello"}}}, place.namespace)
+            await asyncio.sleep(2)
+        print(f"{dict(load.codes)}, {len(load.pods)} pods answered; {load.wrong[:3]}")
+        assert set(load.codes) == {200}
+        assert len(load.pods) >= 6
+        assert router.said("4 -> 2 replicas")
+
+    on_cluster(scenario, tmp_path, 280)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_api_server_that_is_away_for_a_minute_costs_no_request_and_a_router_starts_from_its_snapshot(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        await place.application("hello")
+        snapshot = str(tmp_path / "routes.json")
+        router = await place.router("--kube-snapshot", snapshot)
+        await router.ready()
+        await place.label("hello", scale_min="1", readiness_probe=PROBE)
+        await place.replicas("hello", 1)
+        await until(lambda: "10." in Path(snapshot).read_text())
+        async with steady(f"http://{router.traffic}/fn/hello", 50) as load, httpx2.AsyncClient(trust_env=False) as http:
+            await control("stop")
+            try:
+                began = stamp()
+                second = await place.router("--kube-snapshot", snapshot)
+                await second.ready()
+                served = await http.get(f"http://{second.traffic}/fn/hello")
+                unknown = await http.get(f"http://{second.traffic}/fn/nobody")
+                detail = (await http.get(f"http://{second.admin}/readyz")).json()["detail"]
+                print(f"the second router's detail: {detail}")
+                assert served.status_code == 200
+                assert unknown.status_code == 503 and "retry-after" in unknown.headers
+                assert any("snapshot" in word for word in detail)
+                await asyncio.sleep(max(0.0, 60 - (stamp() - began)))
+                told = (await http.get(f"http://{router.admin}/readyz")).json()
+                assert told["status"] == "ok" and any("nothing heard for" in word for word in told["detail"])
+                assert await router.metric("cloudbase_router_kube_contact_age_seconds") > 3 * 20
+            finally:
+                await control("start")
+            await place.application("other")
+            await place.label("other", scale_min="1")
+            async with asyncio.timeout(60):
+                while (await http.get(f"http://{router.traffic}/fn/other", timeout=60)).status_code != 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+                while (await http.get(f"http://{second.traffic}/fn/nobody")).status_code != 404:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        print(f"{dict(load.codes)}; {load.wrong[:3]}")
+        assert set(load.codes) == {200}
+
+    on_cluster(scenario, tmp_path, 280)

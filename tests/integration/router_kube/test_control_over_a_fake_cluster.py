@@ -1,0 +1,342 @@
+"""The cluster's side of a router over the fake API server: wakes, ways down, Events, and an API server that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "router_kube"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
+
+from kube_objects import KEY, MemoryPlane
+from kube_world import until
+
+from kube.client import Client
+from kube.fake.faults import Refusal
+from kube.fake.server import ApiServer
+from kube.model import Metadata
+from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, PODS, SERVICES, Resource
+from router.kube.control import Control
+from router.kube.settings import KubeSettings
+
+SCALE = "deployments.apps/scale"
+
+
+class Stage:
+    """One router's control, its remembered data plane, and the API server."""
+
+    def __init__(self, server: ApiServer, client: Client, control: Control, plane: MemoryPlane) -> None:
+        self.server = server
+        self.client = client
+        self.control = control
+        self.plane = plane
+
+    async def route(self, replicas: int, pods: int | None = None, **annotations: str) -> None:
+        """A Deployment, its Service as a route, and ready pods in a slice."""
+        own = {f"cloudbase.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        own["cloudbase.dev/deployment"] = "hello"
+        meta = {"name": "hello", "labels": {"cloudbase.dev/route": "hello"}, "annotations": own}
+        await self.create(DEPLOYMENTS, {"metadata": {"name": "hello"}, "spec": {"replicas": replicas}})
+        await self.create(
+            SERVICES, {"metadata": meta, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": 8080}]}}
+        )
+        count = replicas if pods is None else pods
+        for number in range(count):
+            await self.create(PODS, {"metadata": {"name": f"pod-{number}"}})
+        await self.slice(*(True for _ in range(count)))
+        await until(lambda: self.endpoints() == [f"10.0.0.{number}:8080" for number in range(count)])
+
+    async def slice(self, *ready: bool) -> None:
+        endpoints = [
+            {"addresses": [f"10.0.0.{number}"], "conditions": {"ready": each}, "targetRef": {"name": f"pod-{number}"}}
+            for number, each in enumerate(ready)
+        ]
+        body = {
+            "metadata": {"name": "hello-1", "labels": {"kubernetes.io/service-name": "hello"}}, "addressType": "IPv4",
+            "ports": [{"port": 8080}], "endpoints": endpoints,
+        }  # fmt: skip
+        await self.client.apply(ENDPOINT_SLICES, "hello-1", body, "test", "default", force=True)
+
+    async def create(self, resource: Resource[Any], body: dict[str, Any]) -> None:
+        await self.client.create(resource.decoded_as(dict), body, "default")
+
+    async def replicas(self) -> int:
+        return (await self.client.get(DEPLOYMENTS, "hello", "default")).spec.replicas
+
+    async def wanted(self, replicas: int) -> None:
+        async with asyncio.timeout(5):
+            while await self.replicas() != replicas:  # noqa: ASYNC110 - at the API server
+                await asyncio.sleep(0.005)
+
+    def endpoints(self) -> list[str]:
+        route = self.plane.routes.get(KEY)
+        backends = route.backends if route else ()
+        return [("~" if each.draining else "") + each.address for backend in backends for each in backend.endpoints]
+
+    def writes(self) -> int:
+        return sum(call.verb == "patch" and call.resource == SCALE and call.status == 200 for call in self.server.calls)
+
+    async def cost(self, pod: str) -> str | None:
+        meta = (await self.client.get(PODS.decoded_as(Metadata), pod, "default")).metadata
+        return (meta.annotations or {}).get("controller.kubernetes.io/pod-deletion-cost")
+
+
+@asynccontextmanager
+async def staged(leading: bool = True, **settings: Any) -> AsyncIterator[Stage]:
+    async with ApiServer(bookmark_interval=0.2) as server, Client(server.access()) as client:
+        plane = MemoryPlane()
+        control = Control(client, plane, KubeSettings(identity="router-1", **settings))
+        task = asyncio.create_task(control.run())
+        try:
+            await until(lambda: control.catalog.synced and control.leadership.leading)
+            yield Stage(server, client, control, plane)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def on_stage(scenario: Callable[[Stage], Awaitable[None]], **settings: Any) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(30), staged(**settings) as stage:
+            await scenario(stage)
+
+    asyncio.run(whole())
+
+
+def test_a_wake_writes_one_replica_and_says_when_it_is_done() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(0)
+        for _ in range(5):
+            stage.control.scaler.wake(KEY)
+        await stage.wanted(1)
+        await until(lambda: ("woken", KEY) in stage.plane.notes)
+        assert stage.writes() == 1 and stage.control.scaler.writes.wakes == 1
+
+    on_stage(scenario)
+
+
+def test_a_wake_goes_to_the_minimum_and_never_takes_replicas_away() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(0, scale_min="2", scaling="external")
+        stage.control.scaler.wake(KEY)
+        await asyncio.sleep(0.05)
+        assert await stage.replicas() == 0  # external: not ours
+        await stage.client.merge(SERVICES, "hello", {"metadata": {"annotations": {"cloudbase.dev/scaling": None}}}, "default")
+        await until(lambda: stage.plane.routes[KEY].policy is not None)
+        stage.control.scaler.wake(KEY)
+        await stage.wanted(2)
+        await stage.client.scale_to(DEPLOYMENTS, "hello", "default", 3)
+        before = stage.writes()
+        stage.plane.notes.clear()
+        stage.control.scaler.wake(KEY)
+        await until(lambda: ("woken", KEY) in stage.plane.notes)
+        assert await stage.replicas() == 3 and stage.writes() == before
+
+    on_stage(scenario)
+
+
+def test_a_wake_that_conflicts_is_decided_again_and_one_that_fails_is_said_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(0)
+        stage.server.faults.refusals.append(Refusal(409, 3, "patch", SCALE, reason="Conflict"))
+        stage.control.scaler.wake(KEY)
+        await stage.wanted(1)
+        await stage.client.scale_to(DEPLOYMENTS, "hello", "default", 0)
+        stage.server.faults.refusals.append(Refusal(503, 2, "get", SCALE))
+        for _ in range(2):
+            stage.control.scaler.wake(KEY)
+            await until(lambda: not stage.control.scaler._waking)
+        assert stage.control.scaler.writes.failures == 2 and await stage.replicas() == 0
+        stage.control.scaler.wake(KEY)
+        await stage.wanted(1)
+
+    on_stage(scenario)
+
+
+def test_a_deployment_that_is_not_there_is_an_event_on_the_service() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(0)
+        await stage.client.delete(DEPLOYMENTS, "hello", "default")
+        for _ in range(3):
+            stage.control.scaler.wake(KEY)
+            await until(lambda: not stage.control.scaler._waking)
+        await stage.control.events.flush()
+        events = await stage.client.list(EVENTS)
+        assert [(event["reason"], event["regarding"]["name"]) for event in events] == [("NoDeployment", "hello")]
+        assert "404" in events[0]["note"]
+
+    on_stage(scenario)
+
+
+def test_to_zero_shuts_every_pod_in_the_table_before_it_writes() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(1)
+        stage.server.faults.delay = 0.05
+        stage.control.scaler.scale_to(KEY, 0, "idle")
+        await until(lambda: stage.endpoints() == [])
+        assert await stage.replicas() == 1
+        await stage.wanted(0)
+        assert stage.endpoints() == []
+
+    on_stage(scenario)
+
+
+def test_an_arrival_cancels_the_way_to_zero_and_the_pods_are_used_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(2)
+        stage.server.faults.delay = 0.05
+        stage.control.scaler.scale_to(KEY, 0, "idle")
+        await until(lambda: stage.endpoints() == [])
+        stage.plane.is_idle = False
+        stage.control.scaler.wake(KEY)
+        await until(lambda: len(stage.endpoints()) == 2)
+        await until(lambda: not stage.control.scaler._waking)
+        assert await stage.replicas() == 2 and stage.writes() == 0
+        assert stage.control.scaler.writes.cancelled == 1
+
+    on_stage(scenario)
+
+
+def test_a_wake_right_after_the_write_of_zero_comes_behind_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(1)
+        stage.server.faults.delay = 0.05
+        stage.control.scaler.scale_to(KEY, 0, "idle")
+        await until(lambda: any(call.resource == SCALE and call.verb == "get" for call in stage.server.calls))
+        await asyncio.sleep(0.02)  # the write of zero is on its way
+        stage.control.scaler.wake(KEY)
+        await until(lambda: ("woken", KEY) in stage.plane.notes)
+        assert await stage.replicas() == 1 and stage.writes() in (0, 2)
+
+    on_stage(scenario)
+
+
+def test_a_pod_that_was_to_go_and_was_kept_for_a_wake_is_used_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(1)
+        stage.control.scaler.scale_to(KEY, 0, "idle")
+        await stage.wanted(0)
+        stage.control.scaler.wake(KEY)
+        await stage.wanted(1)
+        assert stage.endpoints() == []
+        await until(lambda: stage.endpoints() == ["10.0.0.0:8080"])
+
+    on_stage(scenario)
+
+
+def test_down_to_some_prices_the_idlest_pods_and_waits_until_they_are_empty() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(3)
+        stage.plane.busy = {"10.0.0.0:8080": 5, "10.0.0.1:8080": 1, "10.0.0.2:8080": 2}
+        stage.control.scaler.scale_to(KEY, 1, "less")
+        await until(lambda: stage.endpoints() == ["10.0.0.0:8080", "~10.0.0.1:8080", "~10.0.0.2:8080"])
+        await asyncio.sleep(0.15)
+        assert await stage.replicas() == 3
+        assert [await stage.cost(f"pod-{number}") for number in range(3)] == [None, "-1000", "-1000"]
+        stage.plane.busy = {"10.0.0.0:8080": 5}
+        await stage.wanted(1)
+
+    on_stage(scenario)
+
+
+def test_another_number_ends_the_way_down_and_its_marks_are_taken_back() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(2)
+        stage.plane.busy = {"10.0.0.0:8080": 1, "10.0.0.1:8080": 1}
+        stage.control.scaler.scale_to(KEY, 1, "less")
+        await until(lambda: any(each.startswith("~") for each in stage.endpoints()))
+        stage.control.scaler.scale_to(KEY, 4, "more")
+        await stage.wanted(4)
+        assert stage.endpoints() == ["10.0.0.0:8080", "10.0.0.1:8080"]
+        assert [await stage.cost(f"pod-{number}") for number in range(2)] == [None, None]
+
+    on_stage(scenario)
+
+
+def test_pods_that_are_not_ready_go_first_and_no_ready_one_is_touched_for_them() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(3, pods=2)
+        await stage.create(PODS, {"metadata": {"name": "pod-2"}})
+        await stage.slice(True, True, False)
+        stage.plane.busy = {"10.0.0.0:8080": 1, "10.0.0.1:8080": 1}
+        stage.control.scaler.scale_to(KEY, 2, "less")
+        await stage.wanted(2)
+        assert stage.endpoints() == ["10.0.0.0:8080", "10.0.0.1:8080"]
+
+    on_stage(scenario)
+
+
+def test_who_does_not_lead_resizes_nothing_but_wakes() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(0)
+        other = MemoryPlane()
+        second = Control(stage.client, other, KubeSettings(identity="router-2"))
+        task = asyncio.create_task(second.run())
+        await until(lambda: second.catalog.synced and second.leadership.holder == "router-1")
+        second.scaler.scale_to(KEY, 5, "more")
+        second.scaler.wake(KEY)
+        await stage.wanted(1)
+        assert stage.writes() == 1 and not second.leadership.leading
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    on_stage(scenario)
+
+
+def test_routes_of_a_snapshot_are_served_while_the_api_server_is_away_and_said_to_be_old(tmp_path: Path) -> None:
+    path = tmp_path / "routes.json"
+
+    async def first(stage: Stage) -> None:
+        await stage.route(1)
+        await until(lambda: path.exists() and b"10.0.0.0:8080" in path.read_bytes())
+
+    on_stage(first, snapshot=str(path))
+
+    async def second() -> None:
+        server = ApiServer()
+        async with server:
+            access = server.access()
+        async with Client(access) as client:  # nobody listens there any more
+            plane = MemoryPlane()
+            control = Control(client, plane, KubeSettings(identity="router-1", snapshot=str(path)))
+            task = asyncio.create_task(control.run())
+            await until(lambda: control.missing() == "" and bool(control.amiss()))
+            assert plane.is_starting and plane.routes[KEY].backends[0].endpoints[0].address == "10.0.0.0:8080"
+            assert "1 routes of a snapshot" in control.amiss()[0]
+            assert any("services" in word and "nothing heard" in word for word in control.amiss())
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(second())
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version":2,"routes":[]}', b"\xff", b'{"version":1,"routes":[{"key":1}]}'])
+def test_a_snapshot_that_cannot_be_read_is_no_snapshot(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "routes.json"
+    path.write_bytes(content)
+
+    async def scenario(stage: Stage) -> None:
+        assert stage.plane.routes == {}
+
+    on_stage(scenario, snapshot=str(path))
+
+
+def test_an_api_server_that_goes_away_leaves_the_table_and_what_happened_meanwhile_is_caught_up_with() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(1)
+        await stage.server.stop()
+        await until(lambda: len(stage.control.amiss()) == 3)
+        assert stage.control.missing() == "" and stage.endpoints() == ["10.0.0.0:8080"]
+        assert stage.control.reading()["connected", "services"] == 0.0
+        await stage.server.start()
+        await stage.slice(True, True)
+        await until(lambda: stage.endpoints() == ["10.0.0.0:8080", "10.0.0.1:8080"])
+        await until(lambda: stage.control.amiss() == [])
+
+    on_stage(scenario)

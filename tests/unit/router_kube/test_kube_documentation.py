@@ -1,0 +1,54 @@
+"""docs/kubernetes.md names every flag, annotation and metric of the router's cluster side, and none that is not there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import yaml
+
+from router.kube.annotations import KEYS
+from router.kube.metrics import FACTS
+from router.kube.settings import KubeSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_every_setting_is_documented_with_its_flag_variable_default_and_meaning() -> None:
+    rows = [cells(line) for line in PAGE.splitlines() if line.startswith("| `--kube-")]
+    expected = [
+        [
+            f"`--kube-{one.name.replace('_', '-')}`", f"`ROUTER_KUBE_{one.name.upper()}`",
+            f"`{one.default}`" if one.default else "", one.metadata["meaning"],
+        ]
+        for one in fields(KubeSettings)
+    ]  # fmt: skip
+    assert [[*row[:3], row[3].replace("`", "").replace(", separated by commas", "")] for row in rows] == expected
+
+
+def test_every_annotation_is_documented_and_no_other() -> None:
+    named = set()
+    for line in PAGE.splitlines():
+        if line.startswith("| `cloudbase.dev/"):
+            named |= {name.removeprefix("cloudbase.dev/") for name in re.findall(r"`([a-z./-]+)`", cells(line)[0])}
+    assert {f"cloudbase.dev/{name}" for name in named} == set(KEYS)
+
+
+def test_every_metric_is_documented_with_its_label_and_meaning() -> None:
+    part = PAGE.split("## Metrics")[1]
+    rows = [cells(line) for line in part.splitlines() if line.startswith("| `")]
+    assert rows == [[f"`{name}`", f"`{label}`" if label else "", meaning] for name, (_, label, meaning) in FACTS.items()]
+
+
+def test_the_rights_in_the_manifest_go_to_one_service_account_and_name_no_wildcard() -> None:
+    manifests = list(yaml.safe_load_all((ROOT / "router/kube/rbac.yaml").read_text()))
+    rules = [rule for manifest in manifests for rule in manifest.get("rules", [])]
+    assert rules and not any("*" in entry for rule in rules for entries in rule.values() for entry in entries)
+    subjects = [subject["name"] for manifest in manifests for subject in manifest.get("subjects", [])]
+    assert set(subjects) == {"cloudbase-router"}
