@@ -1,10 +1,15 @@
-"""What every test shares: cluster tests skip, in words, where there is no cluster."""
+"""What every test shares: cluster tests skip, in words, where there is no cluster; Hypothesis judges no machine's speed."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow to draw and slow to run: neither says anything about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

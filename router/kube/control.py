@@ -31,7 +31,8 @@ from router.model import RouteKey
 
 log = logging.getLogger(__name__)
 
-HERE = "here"  # the one router whose samples come without an exchange
+HERE = "here"  # this router, whose samples come without an exchange
+OTHERS = "others"  # routers that are seen and not heard
 AWAY = 5.0  # seconds without an open watch before that is worth a word
 
 
@@ -39,7 +40,9 @@ class Control:
     """Make it inside the running loop; `await run()` until cancelled."""
 
     def __init__(self, client: Client, plane: Plane, settings: KubeSettings) -> None:
+        self.alone = True
         self._plane = plane
+        self._settings = settings
         self._started = time.monotonic()
         who = settings.who()
         self.services: Informer[Service] = Informer(client, SERVICES, namespaces=settings.namespaces)
@@ -93,7 +96,7 @@ class Control:
     def amiss(self) -> list[str]:
         """What keeps it from following the cluster."""
         now = time.monotonic()
-        words = []
+        words = [] if self.alone else ["other routers are seen, and their samples are not: nothing is scaled down"]
         if self._restored and not self.catalog.synced:
             words.append(f"serving {self._restored} routes of a snapshot until the API server answers")
         for informer in self._informers():
@@ -112,6 +115,7 @@ class Control:
             ("synced", ""): float(self.catalog.synced),
             ("routes", ""): float(len(self.catalog.entries)),
             ("leading", ""): float(self.leadership.leading),
+            ("alone", ""): float(self.alone),
             ("wakes_total", ""): float(self.scaler.writes.wakes),
             ("resizes_total", ""): float(self.scaler.writes.resizes),
             ("cancelled_total", ""): float(self.scaler.writes.cancelled),
@@ -149,13 +153,29 @@ class Control:
 
     def _targets(self) -> Iterator[Target[RouteKey]]:
         """Routes to scale. Samples are taken whether we lead or not: who comes to lead knows the last minute."""
-        self._recorder.record(HERE, time.monotonic(), self._plane.samples())
+        now = time.monotonic()
+        self._recorder.record(HERE, now, self._plane.samples())
+        self._look_for_others(now)
         if not self.leadership.leading:
             return
         for key, entry in self.catalog.entries.items():
             policy = entry.translation.route.policy
             if policy is not None:
                 yield Target(key, policy, entry.translation.ready())
+
+    def _look_for_others(self, now: float) -> None:
+        """Requests that other routers count are not known here: until they are, nothing may be scaled down."""
+        namespace, _, name = self._settings.service.partition("/")
+        slices = self.catalog.slices(namespace, name) if name else ()
+        pods = {each.target_ref.name if each.target_ref else each.addresses[0] for one in slices for each in one.endpoints or ()}
+        alone = len(pods) < 2
+        if alone != self.alone:
+            log.info("%s", "no other router is seen" if alone else "other routers are seen and not heard: nothing is scaled down")
+        self.alone = alone
+        if alone:
+            self._recorder.leave(OTHERS)
+        else:
+            self._recorder.join(OTHERS, now)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(_survived(work))

@@ -21,6 +21,7 @@ FACTS: Final = {  # name -> (kind, label, meaning), as docs/kubernetes.md lists 
     "expired_total": ("counter", "resource", "times that the API server had forgotten our version (410)"),
     "routes": ("gauge", "", "routes in the table"),
     "leading": ("gauge", "", "1: this router scales"),
+    "alone": ("gauge", "", "0: other routers are seen whose samples are not known, so nothing is scaled down"),
     "wakes_total": ("counter", "", "writes that woke a Deployment"),
     "resizes_total": ("counter", "", "writes of another number of replicas by the one who scales"),
     "cancelled_total": ("counter", "", "ways down that an arrival or another number ended"),

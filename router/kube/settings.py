@@ -28,11 +28,14 @@ class KubeSettings:
     lease_namespace: str = _setting("", "namespace of the lease; without it the router's own")
     lease: str = _setting("cloudbase-router", "name of the lease that the one who scales holds")
     identity: str = _setting("", "this router among those of the lease; without it the host's name and a number")
+    service: str = _setting("", "the routers' own Service as NAMESPACE/NAME, by which one sees the others; none = it is alone")
     admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz and /metrics answer")
     hold: float = _setting(10.0, "seconds that a route is kept whose Service vanished")
     snapshot: str = _setting("", "file that keeps the routes for a start without the API server; none = not kept")
 
     def __post_init__(self) -> None:
+        if self.service and not all(self.service.partition("/")):
+            raise BadSetting(f"{PREFIX}SERVICE must be NAMESPACE/NAME, was {self.service!r}")
         if not self.hold >= 0:
             raise BadSetting(f"{PREFIX}HOLD must be at least 0, was {self.hold!r}")
         try:

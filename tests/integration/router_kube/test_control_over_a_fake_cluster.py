@@ -340,3 +340,27 @@ def test_an_api_server_that_goes_away_leaves_the_table_and_what_happened_meanwhi
         await until(lambda: stage.control.amiss() == [])
 
     on_stage(scenario)
+
+
+def test_a_router_that_sees_another_one_and_does_not_hear_it_scales_nothing_down() -> None:
+    async def scenario(stage: Stage) -> None:
+        def load() -> Any:
+            targets = list(stage.control._targets())
+            return stage.control._recorder.load(KEY, targets[0].policy, asyncio.get_running_loop().time(), 1)
+
+        await stage.route(1)
+        stage.control._recorder.record("here", asyncio.get_running_loop().time() - 1, {})
+        body = {
+            "metadata": {"name": "routers-1", "labels": {"kubernetes.io/service-name": "routers"}}, "addressType": "IPv4",
+            "endpoints": [{"addresses": [f"10.1.0.{number}"], "targetRef": {"name": f"router-{number}"}} for number in (1, 2)],
+        }  # fmt: skip
+        await stage.create(ENDPOINT_SLICES, body)
+        await until(lambda: len(list(stage.control.catalog.slices("default", "routers"))) == 1)
+        assert not load().complete
+        assert stage.control.amiss() == ["other routers are seen, and their samples are not: nothing is scaled down"]
+        await stage.client.delete(ENDPOINT_SLICES, "routers-1", "default")
+        await until(lambda: not list(stage.control.catalog.slices("default", "routers")))
+        load()
+        assert stage.control.alone and stage.control.amiss() == []
+
+    on_stage(scenario, service="default/routers")
