@@ -172,7 +172,7 @@ class Attempt:
         ticket = Ticket(self, self.began, self.deadline, len(self.held))
         self.board.admit(ticket, self.revision)  # type: ignore[arg-type]
         if self.state == WAITING and not self.revision.gate.slots:
-            self.wake = self.board.wait(self.live)
+            self.wake = self.board.wait(self.live, self.revision)
 
     def _unreachable(self, now: float) -> None:
         """This endpoint could not be connected to: nothing was sent, so any method may go elsewhere (RFC 9110 9.2.2)."""

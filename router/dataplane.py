@@ -12,6 +12,7 @@ import random
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from mmap import mmap
 
 from autoscaler.model import Sample
@@ -81,6 +82,20 @@ class DataPlane:
     def starting(self, yes: bool) -> None:
         """While it is so, not all routes are known: a name without one is answered 503 with Retry-After, never 404."""
         self.board.starting = yes
+
+    def share(self, yes: bool) -> None:
+        """As router.kube.ports.Plane: said before any route is put."""
+        self.board.table.shared = yes
+
+    def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
+        """As router.kube.ports.Plane."""
+        self.poller.now = time.monotonic()
+        self.board.grant(key, revision, limits)
+
+    def waiting(self, key: RouteKey, revision: str) -> int:
+        """As router.kube.ports.Plane."""
+        live = self.board.table.get(key)
+        return live.waiting(revision) if live else 0
 
     async def idle(self, key: RouteKey) -> bool:
         """Nothing of the route is in flight or waiting."""

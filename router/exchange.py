@@ -75,7 +75,7 @@ class Exchange(Attempt):
         """No slot is free: in the queue, or refused. Either wakes a function of which nothing is ready."""
         self.rare = True
         if not self.revision.gate.slots:
-            self.wake = self.board.wait(self.live)
+            self.wake = self.board.wait(self.live, self.revision)
         if isinstance(admission, Refusal):
             self._usual()
             self.row.unserved(admission.reason.value)

@@ -5,6 +5,7 @@ A new description of the route is taken over in place, and what follows from it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from autoscaler.model import Sample
@@ -32,13 +33,18 @@ class Revision(Generic[W]):
         self.gate: Gate[W] = Gate(now, 0, room)
         self.upstreams = Upstreams()
 
-    def update(self, backend: Backend, concurrency: int, now: float) -> list[W]:
-        """Take over weight, endpoints and the hard limit of each (0: none); returns the waiters that go now."""
+    def update(self, backend: Backend, concurrency: int, now: float, granted: Mapping[str, int] | None = None) -> list[W]:
+        """Take over weight, endpoints and the hard limit of each (0: none); returns the waiters that go now.
+
+        `granted`: what this worker may take of a limit that it shares; None: all of it.
+        """
         self.weight = backend.weight
         self.upstreams.replace(backend.endpoints)
-        return self.grant({upstream.address: concurrency or UNLIMITED for upstream in self.upstreams.ready}, now)
+        if granted is None or not concurrency:
+            granted = {upstream.address: concurrency or UNLIMITED for upstream in self.upstreams.ready}
+        return self.grant(granted, now)
 
-    def grant(self, limits: dict[str, int], now: float) -> list[W]:
+    def grant(self, limits: Mapping[str, int], now: float) -> list[W]:
         """Set the limit of each endpoint, 0 for those not named; returns the waiters that go now.
 
         This is how a worker is told its part of a hard limit that several workers share.
@@ -90,10 +96,11 @@ class Going(NamedTuple, Generic[W]):
 class Live(Generic[W]):
     """One entry of the table. Until its first request it is little more than the Route: see `begin`."""
 
-    __slots__ = ("budget", "only", "open", "revisions", "room", "route", "row", "sampled")
+    __slots__ = ("budget", "granted", "only", "open", "revisions", "room", "route", "row", "sampled")
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, shared: bool = False) -> None:
         self.route = route
+        self.granted: dict[str, Mapping[str, int]] | None = {} if shared else None  # by revision; None: limits are all ours
         self.only: Revision[W] | None = None  # the one revision that takes requests, when there is just one: nothing to choose
         self.open: tuple[Revision[W], ...] = ()  # the revisions to choose from
         self.revisions: dict[str, Revision[W]] | None = None  # None: never called
@@ -128,13 +135,19 @@ class Live(Generic[W]):
             if revision is None:
                 revision = self.revisions[name] = Revision(name, self.room, now)
             backend = backends.get(name) or Backend(name, (), 0)
-            going += [Going(waiter, revision) for waiter in revision.update(backend, route.settings.concurrency, now)]
+            granted = None if self.granted is None else self.granted.get(name, {})
+            going += [Going(waiter, revision) for waiter in revision.update(backend, route.settings.concurrency, now, granted)]
         return going + self.settle(now)
 
-    def grant(self, revision: str, limits: dict[str, int], now: float) -> list[Going[W]]:
-        """Set the limits of one revision's endpoints; returns the waiters that go now."""
+    def grant(self, revision: str, limits: Mapping[str, int], now: float) -> list[Going[W]]:
+        """What we may take of the limits of one revision's endpoints, from now on; returns the waiters that go now.
+
+        It lasts over new descriptions of the route, and may come before the first request.
+        """
+        if self.granted is not None:
+            self.granted = {name: known for name, known in self.granted.items() if self._names(name)} | {revision: limits}
         known = (self.revisions or {}).get(revision)
-        if known is None:
+        if known is None or not self.route.settings.concurrency:
             return []
         return [Going(waiter, known) for waiter in known.grant(limits, now)] + self.settle(now)
 
@@ -142,7 +155,7 @@ class Live(Generic[W]):
         """Work out which revisions take requests; who waits before another one moves there, with place and deadline."""
         revisions = self.revisions or {}
         weighted = tuple(revision for revision in revisions.values() if revision.weight > 0)
-        self.open = tuple(revision for revision in weighted if revision.gate.slots) or weighted
+        self.open = tuple(revision for revision in weighted if revision.upstreams.ready) or weighted
         self.only = self.open[0] if len(self.open) == 1 else None
         going = self._move(now) if self.open else []
         named = {backend.revision for backend in self.route.backends}
@@ -161,7 +174,12 @@ class Live(Generic[W]):
 
     def cold(self) -> bool:
         """Someone waits before a revision of which nothing is ready: a wake is due."""
-        return any(revision.gate.queue and not revision.gate.slots for revision in (self.revisions or {}).values())
+        return any(revision.gate.queue and not revision.upstreams.ready for revision in (self.revisions or {}).values())
+
+    def waiting(self, revision: str) -> int:
+        """Requests that wait before a revision."""
+        known = (self.revisions or {}).get(revision)
+        return known.gate.waiting if known else 0
 
     def present(self) -> int:
         """In flight + waiting, over all revisions."""
@@ -198,6 +216,9 @@ class Live(Generic[W]):
     def _write_load(self, now: float, busy: int, waiting: int, area: float, requests: int) -> None:
         if self.row is not None:
             self.row.load(now, busy, waiting, area, requests)
+
+    def _names(self, revision: str) -> bool:
+        return any(backend.revision == revision for backend in self.route.backends)
 
     def _move(self, now: float) -> list[Going[W]]:
         strangers = [

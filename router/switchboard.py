@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -120,6 +120,12 @@ class Switchboard:
             del self.cold[route.key]
         self.start(going)
 
+    def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
+        """What we may take of a hard limit that is shared; those who waited for it go."""
+        live = self.table.get(key)
+        if live is not None:
+            self.start(live.grant(revision, limits, self.clock.now))
+
     def remove(self, key: RouteKey) -> None:
         """Forget a route; those who wait for it get 404."""
         live = self.table.get(key)
@@ -143,9 +149,15 @@ class Switchboard:
 
     # waiters
 
-    def wait(self, live: Live[Exchange]) -> Wake:
-        """Somebody waits before a revision of which nothing is ready: wake it, now and until something is."""
+    def wait(self, live: Live[Exchange], revision: Revision[Exchange]) -> Wake | None:
+        """Somebody waits before a revision without a slot: wake it, now and until something is ready.
+
+        None: something is, and others have its slots, so that the scaler is told just once and nobody counts a cold start.
+        """
         key = live.route.key
+        if revision.upstreams.ready:
+            self.scaler.wake(key)
+            return None
         wake = self.cold.get(key)
         if wake is None:
             wake = self.cold[key] = Wake(self.clock.now)

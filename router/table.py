@@ -26,11 +26,12 @@ class Table(Generic[W]):
     On the warm path use `names.get(raw)`: `raw` are the bytes between `/fn/` and the next `/` or `?`, or the end.
     """
 
-    __slots__ = ("_leaving", "_routes", "called", "hosts", "names")
+    __slots__ = ("_leaving", "_routes", "called", "hosts", "names", "shared")
 
     def __init__(self) -> None:
         self.names: dict[bytes, Live[W]] = {}
         self.hosts: dict[bytes, Live[W]] = {}
+        self.shared = False  # whether routes put from now on take of their hard limits only what they are granted
         self.called: dict[RouteKey, Live[W]] = {}  # the ones to sample and to expire
         self._routes: dict[RouteKey, Live[W]] = {}
         self._leaving: dict[RouteKey, Live[W]] = {}  # removed, with requests in flight
@@ -65,7 +66,7 @@ class Table(Generic[W]):
         key = route.key
         live = self._routes.get(key)
         if live is None:
-            live = self._leaving.pop(key, None) or Live(route)
+            live = self._leaving.pop(key, None) or Live(route, self.shared)
             self._routes[key] = live
             if live.revisions is not None:
                 self.called[key] = live

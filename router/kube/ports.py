@@ -25,6 +25,15 @@ class Plane(Routes, Protocol):
     def samples(self) -> Mapping[RouteKey, Sample]:
         """The load since the last call."""
 
+    def share(self, yes: bool) -> None:
+        """Routes that are put from now on take of their hard limits only what `grant` gives, which is nothing at first."""
+
+    def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
+        """Requests that may be in flight at each address of a revision, from here; 0 at those not named. Lasts until the next."""
+
+    def waiting(self, key: RouteKey, revision: str) -> int:
+        """Requests that wait before a revision now. When the first comes and there is no slot, the scaler's `wake` is called."""
+
     async def idle(self, key: RouteKey) -> bool:
         """Nothing of the route is in flight or waiting, in no worker, and each has taken over what was put last."""
 

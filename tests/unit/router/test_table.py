@@ -144,6 +144,32 @@ def test_slots_that_another_worker_gives_let_waiters_go() -> None:
     assert live.grant("unknown", {"a": 1}, NOW) == []
 
 
+def test_of_a_shared_limit_nothing_is_taken_but_what_was_granted_and_a_grant_outlives_the_description() -> None:
+    table: Table[str] = Table()
+    table.shared = True
+    live = called(table, backend("r1", "a", "b"), concurrency=2)
+    assert arrive(live, "w")[1] is WAIT
+    assert not live.cold() and live.waiting("r1") == 1  # there are slots, and others have them
+    assert [one.waiter for one in live.grant("r1", {"a": 1, "b": 0}, NOW)] == ["w"]
+    assert table.put(Route(HELLO, (backend("r1", "a", "b", "c"),), Settings(concurrency=2)), NOW) == []
+    assert arrive(live, "x")[1] is WAIT
+    assert live.grant("r1", {"c": 1}, NOW) == []  # w is still on its way, and a's limit was taken away
+    assert [one.waiter for one in live.grant("r1", {"a": 1, "c": 1}, NOW)] == ["x"]
+    table.put(Route(HELLO, (backend("r1", "a", "b", "c"),)), NOW)  # no limit: nothing to share
+    assert arrive(live, "y")[1] is GO
+
+
+def test_a_shared_limit_may_be_granted_before_the_first_request_and_a_revision_without_slots_keeps_its_weight() -> None:
+    table: Table[str] = Table()
+    table.shared = True
+    table.put(Route(HELLO, (backend("r1", "a"), backend("r2", "b")), Settings(concurrency=1)), NOW)
+    live = table.get(HELLO)
+    assert live is not None
+    live.grant("r1", {"a": 1}, NOW)
+    table.begin(live, NOW)
+    assert {revision.name: revision.gate.slots for revision in live.open} == {"r1": 1, "r2": 0}
+
+
 def test_trying_another_endpoint_keeps_the_slot() -> None:
     live = called(Table(), backend("r1", "a", "b"), concurrency=1)
     revision, _ = arrive(live, "x")

@@ -65,6 +65,10 @@ class MemoryPlane:
     is_starting: bool = True
     is_idle: bool = True
     busy: dict[str, int] = field(default_factory=dict)
+    queued: int = 0
+    shared: bool = False
+    grants: dict[tuple[RouteKey, str], dict[str, int]] = field(default_factory=dict)
+    load: dict[RouteKey, Sample] = field(default_factory=dict)
 
     def put(self, route: Route) -> None:
         self.routes[route.key] = route
@@ -86,7 +90,16 @@ class MemoryPlane:
         self.notes.append(("scheduled", key))
 
     def samples(self) -> Mapping[RouteKey, Sample]:
-        return {}
+        return dict(self.load)
+
+    def share(self, yes: bool) -> None:
+        self.shared = yes
+
+    def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
+        self.grants[key, revision] = dict(limits)
+
+    def waiting(self, key: RouteKey, revision: str) -> int:
+        return self.queued
 
     async def idle(self, key: RouteKey) -> bool:
         return self.is_idle
