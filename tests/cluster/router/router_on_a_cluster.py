@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ from kube.watch import Scope
 ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("CLUSTER_TEST_IMAGE", "python:3.13-slim")  # has `python`
 PREFIX = "cloudbase.dev/"
+RIGHTS: dict[str, list[dict[str, Any]]] = yaml.safe_load((ROOT / "helm/cloudbase/rbac/router.yaml").read_text())
 RBAC = "rbac.authorization.k8s.io"
 RESOURCES: dict[str, Resource[dict[str, Any]]] = {
     "ServiceAccount": Resource("", "v1", "serviceaccounts", "ServiceAccount", dict),
@@ -228,22 +229,21 @@ def on_cluster(scenario: Scenario, folder: Path, limit: float = 110.0) -> None:
     asyncio.run(whole())
 
 
+def in_a_namespace(scenario: Scenario, limit: float = 110.0) -> None:
+    """Run a scenario in a namespace of its own, as somebody who may do anything; the router is another's."""
+
+    async def whole() -> None:
+        async with asyncio.timeout(limit), real_world() as world:
+            world.tidy = True
+            await scenario(Place(world, Path(kubeconfig())))
+
+    asyncio.run(whole())
+
+
 @asynccontextmanager
 async def _rights(world: World, folder: Path) -> AsyncIterator[Place]:
-    """The router's service account and roles from its manifest, here and under names of our own, and a kubeconfig for it."""
-    manifests = list(yaml.safe_load_all((ROOT / "router/kube/rbac.yaml").read_text()))
-    cluster_wide = []
-    for manifest in manifests:
-        resource = RESOURCES[manifest["kind"]]
-        meta = manifest["metadata"]
-        for subject in manifest.get("subjects", []):
-            subject["namespace"] = world.namespace
-        if not resource.namespaced:
-            meta["name"] = world.namespace
-            cluster_wide.append(resource)
-        if manifest.get("roleRef", {}).get("kind") == "ClusterRole":
-            manifest["roleRef"]["name"] = world.namespace
-        meta.pop("namespace", None)
+    """The router's service account and its rights from the chart, here and under names of our own, and a kubeconfig for it."""
+    for resource, manifest in _manifests(world.namespace):
         await world.client.create(resource, manifest, world.namespace if resource.namespaced else "")
     config = folder / "router.kubeconfig"
     config.write_text(json.dumps(await _kubeconfig(world)))
@@ -254,8 +254,18 @@ async def _rights(world: World, folder: Path) -> AsyncIterator[Place]:
     finally:
         for router in place.routers:
             await router.stop()
-        for resource in cluster_wide:
-            await world.client.delete(resource, world.namespace)
+        for kind in ("ClusterRoleBinding", "ClusterRole"):
+            await world.client.delete(RESOURCES[kind], world.namespace)
+
+
+def _manifests(name: str) -> Iterator[tuple[Resource[dict[str, Any]], dict[str, Any]]]:
+    """The service account `cloudbase-router` and the chart's rights for it; what is cluster-wide is called as the namespace."""
+    yield RESOURCES["ServiceAccount"], {"metadata": {"name": "cloudbase-router"}}
+    subject = {"kind": "ServiceAccount", "name": "cloudbase-router", "namespace": name}
+    for kind, own, which in (("ClusterRole", name, "everywhere"), ("Role", "cloudbase-router", "own")):
+        yield RESOURCES[kind], {"metadata": {"name": own}, "rules": RIGHTS[which]}
+        reference = {"apiGroup": RBAC, "kind": kind, "name": own}
+        yield RESOURCES[kind + "Binding"], {"metadata": {"name": own}, "subjects": [subject], "roleRef": reference}
 
 
 async def _kubeconfig(world: World) -> dict[str, Any]:

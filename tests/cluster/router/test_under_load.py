@@ -8,9 +8,6 @@ import random
 import shutil
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
@@ -19,59 +16,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from router_on_a_cluster import MARKS, Place, on_cluster, stamp, until
+from steady_load import steady
 
 from kube.resource import DEPLOYMENTS, PODS, SERVICES
 from kube.watch import Scope
 
 pytestmark = MARKS
 
-RATE = 200  # requests a second
 PROBE = '{"httpGet": {"path": "/ready", "port": 8080}}'
 DRAIN = {"lifecycle": {"preStop": {"sleep": {"seconds": 2}}}}
-
-
-@dataclass
-class Load:
-    """Requests at a steady rate until it is left; what came of them."""
-
-    codes: Counter[int] = field(default_factory=Counter)
-    pods: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def steady(url: str, rate: float = RATE) -> AsyncIterator[Load]:
-    load, stop = Load(), asyncio.Event()
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-
-    async def one(http: httpx2.AsyncClient) -> None:
-        try:
-            answer = await http.get(url)
-        except httpx2.TransportError as error:
-            load.codes[0] += 1
-            load.wrong.append(repr(error))
-            return
-        load.codes[answer.status_code] += 1
-        if answer.status_code == 200:
-            load.pods[answer.json()["pod"]] += 1
-        else:
-            load.wrong.append(answer.text)
-
-    async def arrivals(http: httpx2.AsyncClient) -> None:
-        due = stamp()
-        async with asyncio.TaskGroup() as group:
-            while not stop.is_set():
-                group.create_task(one(http))
-                due += 1 / rate
-                await asyncio.sleep(max(0.0, due - stamp()))
-
-    async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
-        task = asyncio.create_task(arrivals(http))
-        try:
-            yield load
-        finally:
-            stop.set()
-            await task
 
 
 async def control(verb: str) -> None:

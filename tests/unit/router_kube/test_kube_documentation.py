@@ -6,8 +6,6 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-import yaml
-
 from router.kube.annotations import KEYS
 from router.kube.metrics import FACTS
 from router.kube.settings import KubeSettings
@@ -44,11 +42,3 @@ def test_every_metric_is_documented_with_its_label_and_meaning() -> None:
     part = PAGE.split("## Metrics")[1]
     rows = [cells(line) for line in part.splitlines() if line.startswith("| `")]
     assert rows == [[f"`{name}`", f"`{label}`" if label else "", meaning] for name, (_, label, meaning) in FACTS.items()]
-
-
-def test_the_rights_in_the_manifest_go_to_one_service_account_and_name_no_wildcard() -> None:
-    manifests = list(yaml.safe_load_all((ROOT / "router/kube/rbac.yaml").read_text()))
-    rules = [rule for manifest in manifests for rule in manifest.get("rules", [])]
-    assert rules and not any("*" in entry for rule in rules for entries in rule.values() for entry in entries)
-    subjects = [subject["name"] for manifest in manifests for subject in manifest.get("subjects", [])]
-    assert set(subjects) == {"cloudbase-router"}

@@ -1,0 +1,163 @@
+{{/* The release's name, with the chart's unless it says so already; at most 40 characters, so that suffixes have room. */}}
+{{- define "cloudbase.name" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of everything. Call with a dict of `root` and `component`. */}}
+{{- define "cloudbase.labels" -}}
+{{ include "cloudbase.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: cloudbase
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "cloudbase.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* An image by digest where one is given, by tag else; the tag's default is the chart's version of the platform. */}}
+{{- define "cloudbase.image" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
+{{- else -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* What each container of the platform may do: nothing. */}}
+{{- define "cloudbase.container-security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "cloudbase.pod-security" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* Where pods go. Call with a dict of `root`, `component` and `values` (the component's own). */}}
+{{- define "cloudbase.placement" -}}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "cloudbase.selector" $ | nindent 8 }}
+  {{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+Roles and bindings of one service account from its file of rules. Call with a dict of `root`, `component`.
+Rules under `everywhere` are cluster-wide, or hold in each of `namespaces`; those under `own` in the release's namespace.
+*/}}
+{{- define "cloudbase.rights" -}}
+{{- $root := .root -}}
+{{- $name := printf "%s-%s" (include "cloudbase.name" .root) .component -}}
+{{- $labels := include "cloudbase.labels" . -}}
+{{- $file := printf "rbac/%s.yaml" .component -}}
+{{- $rules := $root.Files.Get $file | replace (printf "cloudbase-%s" .component) $name | fromYaml -}}
+{{- $subject := dict "kind" "ServiceAccount" "name" $name "namespace" $root.Release.Namespace -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- $labels | nindent 4 }}
+automountServiceAccountToken: false
+{{- if not $root.Values.namespaces }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ $name }}
+  labels: {{- $labels | nindent 4 }}
+rules: {{- toYaml $rules.everywhere | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $name }}
+  labels: {{- $labels | nindent 4 }}
+subjects: [{{ toJson $subject }}]
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $name }}}
+{{- end }}
+{{- range $root.Values.namespaces }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}-functions
+  namespace: {{ . }}
+  labels: {{- $labels | nindent 4 }}
+rules:
+  {{- range $rules.everywhere }}
+  {{- $resources := without .resources "namespaces" }}
+  {{- if $resources }}
+  - {{ toJson (merge (dict "resources" $resources) .) }}
+  {{- end }}
+  {{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}-functions
+  namespace: {{ . }}
+  labels: {{- $labels | nindent 4 }}
+subjects: [{{ toJson $subject }}]
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}-functions}
+{{- end }}
+{{- with $rules.own }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- $labels | nindent 4 }}
+rules: {{- toYaml . | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- $labels | nindent 4 }}
+subjects: [{{ toJson $subject }}]
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,122 @@
+"""The platform as an operator installs it: images of this repository, the chart by helm, and ways to ask it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "chart"))
+
+import helm as chart
+from helm import ROOT
+
+NAMESPACE = "cloudbase-test"
+RELEASE = "cloudbase"
+IMAGE = os.environ.get("CLOUDBASE_TEST_IMAGE", "")  # NAME:TAG of a platform image that the cluster can pull; "" = build it
+
+
+class Failed(AssertionError):
+    """A command that should have worked, with what it said."""
+
+
+def command(*arguments: str, within: float = 120, text: str | None = None) -> str:
+    """What a program prints. Raises Failed."""
+    done = subprocess.run(arguments, cwd=ROOT, input=text, capture_output=True, text=True, timeout=within, check=False)
+    if done.returncode:
+        raise Failed(f"{' '.join(arguments)}: exit status {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def kubectl(*arguments: str, within: float = 120, text: str | None = None) -> str:
+    """kubectl's output. Raises Failed."""
+    return command("kubectl", *arguments, within=within, text=text)
+
+
+def cloudbase(*arguments: str, within: float = 120) -> str:
+    """What the command line prints to a person who may do anything. Raises Failed."""
+    return command(sys.executable, "-m", "cloudbase", *arguments, within=within)
+
+
+def image(name: str, dockerfile: str, *arguments: str) -> str:
+    """Build an image of this repository where the cluster finds it. Skips where there is nothing to do that with."""
+    program = os.environ.get("CLUSTER_COMMAND") or shutil.which("cluster")
+    if not program:
+        pytest.skip("no `cluster` command (CLUSTER_COMMAND) to build images with: push one and name it by CLOUDBASE_TEST_IMAGE")
+    command(program, "image", "build", "-t", name, "-f", dockerfile, *arguments, ".", within=500)
+    return name
+
+
+def platform_image() -> str:
+    """The image of the platform that is tested."""
+    return IMAGE or image("cloudbase/platform:test", "images/platform/Dockerfile")
+
+
+@dataclass
+class Platform:
+    """An installed release."""
+
+    image: str
+    namespace: str = NAMESPACE
+    release: str = RELEASE
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def helm(self, verb: str, *arguments: str, values: dict[str, Any] | None = None, within: float = 180) -> str:
+        """helm about this release, in its namespace."""
+        options = ["--values", "-"] if values is not None else []
+        parts = [chart.program(), verb, self.release, *arguments, "--namespace", self.namespace, *options]
+        return command(*parts, text=json.dumps(values), within=within)
+
+    def install(self, **values: Any) -> None:
+        """Install, or bring up to date, and wait until every part is ready."""
+        repository, _, tag = self.image.rpartition(":")
+        self.values = {"image": {"repository": repository, "tag": tag}, **values}
+        options = ("--install", "--create-namespace", "--wait", "--timeout", "120s")
+        self.helm("upgrade", str(chart.CHART), *options, values=self.values)
+
+    def uninstall(self) -> None:
+        self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", "120s")
+
+    def url(self, path: str) -> str:
+        """A path of the router's Service, by its address: these tests run where a cluster's services can be reached."""
+        address = kubectl("-n", self.namespace, "get", "service", f"{self.release}-router", "-o", "jsonpath={.spec.clusterIP}")
+        return f"http://{address}{path}"
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """The pods of a part that are not going away."""
+        selector = f"app.kubernetes.io/component={component},app.kubernetes.io/instance={self.release}"
+        found = json.loads(kubectl("-n", self.namespace, "get", "pods", "-l", selector, "-o", "json"))["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def tell(self) -> str:
+        """What somebody who looks for the reason of a failure wants to see."""
+        parts = [kubectl("-n", self.namespace, "get", "all,events", "-o", "wide")]
+        for component in ("router", "controller"):
+            selector = f"app.kubernetes.io/component={component}"
+            parts.append(kubectl("-n", self.namespace, "logs", "--prefix", "--tail", "80", "-l", selector))
+        return "\n".join(parts)
+
+
+@contextmanager
+def installed(**values: Any) -> Iterator[Platform]:
+    """A release with these values, and nothing of it afterwards."""
+    platform = Platform(platform_image())
+    platform.uninstall()  # one that an interrupted run left
+    try:
+        platform.install(**values)
+        yield platform
+    except BaseException:
+        print(platform.tell())
+        raise
+    finally:
+        platform.uninstall()
+        kubectl("delete", "namespace", platform.namespace, "--ignore-not-found", "--timeout", "60s")

@@ -1,0 +1,48 @@
+"""Values that cannot work are refused by the schema, before anything is installed, and the refusal names the value."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from helm import Refused, render
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown value": ({"ruoter": {}}, "ruoter"),
+    "an unknown value of the router": ({"router": {"replica": 2}}, "replica"),
+    "no router": ({"router": {"replicas": 0}}, "/router/replicas"),
+    "half a router": ({"router": {"replicas": 1.5}}, "/router/replicas"),
+    "replicas as text": ({"router": {"replicas": "two"}}, "/router/replicas"),
+    "no image": ({"image": {"repository": ""}}, "/image/repository"),
+    "an image in capitals": ({"image": {"repository": "Cloudbase/Platform"}}, "/image/repository"),
+    "a tag with a space": ({"image": {"tag": "a b"}}, "/image/tag"),
+    "a digest cut short": ({"image": {"digest": "sha256:abc"}}, "/image/digest"),
+    "a pull policy that is none": ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+    "a pull secret as an object": ({"image": {"pullSecrets": [{"name": "x"}]}}, "/image/pullSecrets/0"),
+    "a namespace in capitals": ({"namespaces": ["Team"]}, "/namespaces/0"),
+    "a namespace twice": ({"namespaces": ["team", "team"]}, "/namespaces"),
+    "a label that is a number": ({"labels": {"a": 1}}, "/labels/a"),
+    "a name too long": ({"fullnameOverride": "a" * 41}, "/fullnameOverride"),
+    "a negative drain": ({"router": {"drain": {"delay": -1}}}, "/router/drain/delay"),
+    "a setting that the router does not have": ({"router": {"settings": {"haedSize": 1}}}, "haedSize"),
+    "a setting below its least": ({"router": {"settings": {"headSize": 10}}}, "/router/settings/headSize"),
+    "a share above one": ({"router": {"settings": {"accessLog": 2}}}, "/router/settings/accessLog"),
+    "a network without its length": ({"router": {"settings": {"trusted": ["10.0.0.0"]}}}, "/router/settings/trusted/0"),
+    "a service type that is none": ({"router": {"service": {"type": "Public"}}}, "/router/service/type"),
+    "a port that is none": ({"router": {"service": {"port": 70000}}}, "/router/service/port"),
+    "memory in words": ({"router": {"resources": {"limits": {"memory": "much"}}}}, "/router/resources/limits/memory"),
+    "a variable without a name": ({"router": {"env": [{"value": "1"}]}}, "/router/env/0"),
+}
+
+
+@pytest.mark.parametrize(("values", "named"), WRONG.values(), ids=WRONG)
+def test_it_is_refused_and_named(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(Refused) as refused:
+        render(values)
+    assert "values don't meet the specifications of the schema" in str(refused.value)
+    assert named in str(refused.value)
