@@ -11,7 +11,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv test test-fast bench fuzz mutants check lint types imports docs format lock clean
+.PHONY: help run venv test test-fast bench loadtest fuzz mutants check lint types imports docs format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test-fast: $(STAMP) ## Run the unit tests only
 bench: $(STAMP) ## Compare the router with nginx, HAProxy and others, side by side (Linux; ARGS="--rounds 9")
 	@$(BIN)/python -m loadtest.compare install --needed
 	@$(BIN)/python -m loadtest.compare run $(ARGS) -- loadtest/bench-launcher
+
+LOADTEST := .cache/loadtest-venv
+
+loadtest: $(STAMP) ## Play the locust scenarios against a platform here, a few seconds each (ARGS="warm cold --compare DIR")
+	@test -x $(LOADTEST)/bin/locust || { $(PYTHON) -m venv $(LOADTEST) && $(LOADTEST)/bin/pip install --quiet -r loadtest/scenarios/requirements.txt; }
+	@$(BIN)/python -m loadtest.scenarios --short $(ARGS)
 
 FUZZ := .cache/fuzz-venv
 TIME ?= 600

@@ -1,0 +1,68 @@
+"""What a run of one scenario came to, from what locust wrote down. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from loadtest.outcomes import percentile
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one scenario. Times in milliseconds; of what succeeded."""
+
+    scenario: str
+    requests: int
+    failures: int
+    seconds: float
+    p50: float
+    p95: float
+    p99: float
+    worst: float
+    peer: dict[str, float] = {}  # what it is compared with, measured in the same run: "nginx p99", "bare p95"
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds if self.seconds else 0.0
+
+
+def outcome(scenario: str, stats: str, exact: str, counted: str, seconds: float, peer: Mapping[str, float]) -> Outcome:
+    """From locust's `_stats.csv` and the exact latencies. `counted`: only requests of this name; "" = all. Raises ValueError."""
+    rows = list(csv.DictReader(io.StringIO(stats)))
+    found = [row for row in rows if (row["Name"] == counted if counted else row["Name"] == "Aggregated")]
+    total = next((row for row in rows if row["Name"] == "Aggregated"), None)
+    if total is None:
+        raise ValueError(f"locust wrote no statistics for {scenario}: it sent nothing")
+    taken: dict[str, list[float]] = json.loads(exact)
+    times = taken.get(counted, []) if counted else [each for series in taken.values() for each in series]
+    return Outcome(
+        scenario=scenario,
+        requests=sum(int(row["Request Count"]) for row in found),
+        failures=int(total["Failure Count"]),
+        seconds=seconds,
+        p50=percentile(times, 0.5),
+        p95=percentile(times, 0.95),
+        p99=percentile(times, 0.99),
+        worst=max(times, default=float("nan")),
+        peer=dict(peer),
+    )
+
+
+def changes(before: Mapping[str, Outcome], after: Mapping[str, Outcome]) -> list[tuple[str, str, float, float]]:
+    """(scenario, figure, before, after) for each scenario of both runs, in the order of the later one."""
+    figures: dict[str, Any] = {
+        "requests/s": lambda each: each.rate,
+        "failures": lambda each: float(each.failures),
+        "p50 ms": lambda each: each.p50,
+        "p95 ms": lambda each: each.p95,
+        "p99 ms": lambda each: each.p99,
+    }
+    return [
+        (name, figure, of(before[name]), of(after[name])) for name in after if name in before for figure, of in figures.items()
+    ]
