@@ -20,7 +20,7 @@ HERE = "local"  # the one router there is
 
 
 class Junction:
-    """Implements router.ports.Routes and router.ports.Scaler by passing calls on."""
+    """Implements controller.ports.Published and router.ports.Scaler by passing calls on."""
 
     plane: DataPlane
     controller: Scaler
@@ -31,18 +31,22 @@ class Junction:
         self.recorder: Recorder[RouteKey] = Recorder()
         self.autoscaler: Loop[RouteKey] = Loop(self.recorder, self, self.targets, clock)
 
-    def put(self, route: Route) -> None:
-        """As router.ports.Routes."""
+    def get(self, key: RouteKey) -> Route | None:
+        """As controller.ports.Published."""
+        return self._routes.get(key)
+
+    async def publish(self, route: Route) -> None:
+        """As controller.ports.Published. The data plane is in this process, so nothing is waited for."""
         self._routes[route.key] = route
         self.plane.put(route)
 
-    def remove(self, key: RouteKey) -> None:
-        """As router.ports.Routes."""
+    async def withdraw(self, key: RouteKey) -> None:
+        """As controller.ports.Published."""
         self._routes.pop(key, None)
         self.plane.remove(key)
 
-    def in_flight(self, key: RouteKey, revision: str, address: str = "") -> int:
-        """As router.ports.Routes."""
+    def in_flight(self, key: RouteKey, revision: str, address: str) -> int:
+        """As controller.ports.Published."""
         return self.plane.in_flight(key, revision, address)
 
     def wake(self, key: RouteKey) -> None:

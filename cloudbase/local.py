@@ -26,7 +26,7 @@ from cloudbase.settings import Settings, environment
 from cloudbase.settings import router as settings_of_router
 from controller.api import create_app
 from controller.errors import StoreFailed
-from controller.local import orphans
+from controller.local import orphans, refusals
 from controller.local.builder import LocalBuilder
 from controller.local.deployer import LocalDeployer
 from controller.local.sources import LocalSourceStore
@@ -79,7 +79,13 @@ async def _live(settings: Settings, limits: RouterSettings, opened: Opened, samp
     async with _rooms(settings, limits, place) as rooms, asyncio.TaskGroup() as tasks:
         work = [tasks.create_task(rooms.reconciler.run(), name="controller")]
         app = create_app(
-            rooms.store, rooms.sources, rooms.reconciler, rooms.deployer, place.token, decisions=rooms.junction.decisions
+            rooms.store,
+            rooms.sources,
+            rooms.reconciler,
+            rooms.deployer,
+            place.token,
+            decisions=rooms.junction.decisions,
+            check=refusals.check,
         )
         async with admin.serve(admin.application(app, rooms.metrics, lambda: _missing(stop, rooms.reconciler)), opened.admin):
             await rooms.reconciler.synced.wait()  # what is stored is known before the first request is looked at

@@ -46,7 +46,7 @@ class Garbage:
         functions = self._store.list()
         kept = [each for one in functions for each in self._store.revisions(one.project, one.name)]
         specs = [*(each.spec for each in functions), *(each.spec for each in kept)]
-        sources = await asyncio.to_thread(self._sources.prune, {spec.source for spec in specs})
+        sources = await self._sources.prune({spec.source for spec in specs})
         artifacts = await self._builds.prune({each.artifact for each in kept})
         if sources or artifacts:
             log.info("collected %d sources and %d artifacts", sources, artifacts)

@@ -30,20 +30,24 @@ class MemoryFunctionStore:
         found = (self._functions[key] for key in sorted(self._functions))
         return [function for function in found if project in (None, function.project)]
 
-    def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
+    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
         before = self.get(project, name)
         return self._keep(applied(before, project, name, spec, self._clock()), before)
 
-    def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
+    async def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
         if before := self.get(project, name):
             self._keep(replace(before, status=status), before)
 
-    def mark_deleting(self, project: str, name: str) -> bool:
+    async def release(self, project: str, name: str) -> Function | None:
+        before = self.get(project, name)
+        return self._keep(replace(before, released=before.generation), before) if before else None
+
+    async def mark_deleting(self, project: str, name: str) -> bool:
         if before := self.get(project, name):
             self._keep(replace(before, deleting=True), before)
         return before is not None
 
-    def remove(self, project: str, name: str) -> None:
+    async def remove(self, project: str, name: str) -> None:
         self._revisions.pop((project, name), None)
         if self._functions.pop((project, name), None):
             self._tell(project, name)
@@ -54,11 +58,11 @@ class MemoryFunctionStore:
     def revisions(self, project: str, name: str) -> Sequence[Revision]:
         return sorted(self._revisions.get((project, name), {}).values(), key=lambda revision: revision.generation)
 
-    def put_revision(self, project: str, name: str, revision: Revision) -> None:
+    async def put_revision(self, project: str, name: str, revision: Revision) -> None:
         if (project, name) in self._functions:
             self._revisions.setdefault((project, name), {})[revision.name] = revision
 
-    def drop_revision(self, project: str, name: str, revision: str) -> None:
+    async def drop_revision(self, project: str, name: str, revision: str) -> None:
         self._revisions.get((project, name), {}).pop(revision, None)
 
     def _keep(self, function: Function, before: Function | None) -> Function:
@@ -79,16 +83,16 @@ class MemorySourceStore:
         self._limits = limits or archive.Limits()
         self._trees: dict[str, dict[str, archive.File]] = {}
 
-    def put(self, files: dict[str, bytes]) -> str:
+    async def put(self, files: dict[str, bytes]) -> str:
         return self._keep(archive.from_files(files, self._limits))
 
-    def put_archive(self, data: bytes) -> str:
+    async def put_archive(self, data: bytes) -> str:
         return self._keep(tarball.read(data, self._limits))
 
-    def has(self, digest: str) -> bool:
+    async def has(self, digest: str) -> bool:
         return digest in self._trees
 
-    def prune(self, keep: Collection[str]) -> int:
+    async def prune(self, keep: Collection[str]) -> int:
         gone = [digest for digest in self._trees if digest not in keep]
         for digest in gone:
             del self._trees[digest]

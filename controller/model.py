@@ -38,14 +38,38 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     subject: str
 
 
+class Git(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A source that is fetched from a git repository when it is built."""
+
+    url: str  # https://…, http://…, ssh://… or git@HOST:…
+    ref: str = ""  # branch, tag or commit; "" = the repository's default branch
+    path: str = ""  # folder inside the repository; "" = all of it
+    secret: str = ""  # Secret with `username` and `password`, or `ssh-privatekey`; "" = none is needed
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The part of a function's requests that one revision gets."""
+
+    revision: str = ""  # its name; "" = the newest, the one that the rest of the spec asks for
+    percent: int
+
+
 class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What the user asks for: one document in SQLite, one `spec` in a Kubernetes custom resource."""
 
     type: FunctionType = "HTTP"
-    runtime: str  # "node" | "python"
+    runtime: str = ""  # "node" | "python" | "dockerfile", or "" with an image
     source: str = ""  # "sha256:<hex>" of the canonical tar; the store of sources has the bytes
+    git: Git | None = None  # instead of source
+    image: str = ""  # an image that is there already: instead of runtime and source
+    port: int = 0  # where the program in `image` listens; 0 = 8080, told to it as $PORT
     entry: str = ""  # file that holds the handler; "" = the runtime's own rule
     env: dict[str, str] = {}
+    env_from: tuple[str, ...] = ()  # Secrets whose keys become variables
+    image_pull_secrets: tuple[str, ...] = ()  # Secrets to pull the image with
+    deploy: Literal["auto", "manual"] = "auto"  # "manual": what is built waits to be released
+    replicas: int | None = None  # pinned: the autoscaler lets go; absent = it decides
+    traffic: tuple[Share, ...] = ()  # empty = all to the newest
     scaling: Scaling = Scaling()
     resources: Resources = Resources()
     timeout: float = 60.0  # seconds, request head received -> response head
@@ -77,6 +101,16 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     proven_at: str = ""  # when `scaling.initial` of its replicas had been ready; "" = not yet
 
 
+class BuildReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of the last build."""
+
+    artifact: str = ""  # digest (local: of the build folder; cluster: image by digest); "" = failed
+    commit: str = ""  # that `git.ref` meant
+    seconds: float = 0.0
+    cached: bool = False
+    log: tuple[str, ...] = ()  # the last lines
+
+
 class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the controller observed."""
 
@@ -85,6 +119,8 @@ class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     replicas: int = 0  # ready now
     wanted: int = 0  # asked for by the autoscaler
     url: str = ""
+    traffic: tuple[Share, ...] = ()  # who has it now
+    build: BuildReport | None = None  # the last one that ended
     conditions: tuple[Condition, ...] = ()
 
 
@@ -97,5 +133,6 @@ class Function(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: str = ""  # RFC 3339
     updated_at: str = ""
     deleting: bool = False
+    released: int = 0  # the generation that may be deployed with `deploy: manual`
     spec: FunctionSpec
     status: FunctionStatus = FunctionStatus()

@@ -29,7 +29,7 @@ from controller.actions import (
     WantReplicas,
 )
 from controller.documents import rfc3339
-from controller.model import Function, FunctionSpec, FunctionStatus, Revision
+from controller.model import BuildReport, Function, FunctionSpec, FunctionStatus, Revision
 from controller.rollout import Rollout, Settled
 from controller.validate import policy
 from router.model import Backend, Route, RouteKey, Settings
@@ -77,12 +77,17 @@ def plan(function: Function, observed: Observed, now: float, rules: Rules | None
 
 def build_key(spec: FunctionSpec) -> str:
     """Names what a build is made of: two specs with one key have one artifact."""
-    return f"{spec.type} {spec.runtime} {spec.source} {spec.entry}"
+    git = spec.git and (spec.git.url, spec.git.ref, spec.git.path)
+    return f"{spec.type} {spec.runtime} {spec.image or git or spec.source} {spec.entry}"
 
 
 def same_process(one: FunctionSpec, other: FunctionSpec) -> bool:
     """Whether a process started for one may serve the other: scaling, times and limits are the router's alone."""
-    return (build_key(one), one.env, one.resources) == (build_key(other), other.env, other.resources)
+    return _process(one) == _process(other)
+
+
+def _process(spec: FunctionSpec) -> tuple[object, ...]:
+    return (build_key(spec), spec.env, spec.env_from, spec.image_pull_secrets, spec.port, spec.resources)
 
 
 def route(function: Function, backends: Iterable[Backend]) -> Route:
@@ -142,6 +147,8 @@ def _record(function: Function, observed: Observed, now: float) -> tuple[tuple[R
 
 
 def _artifact(spec: FunctionSpec, observed: Observed) -> str:
+    if spec.image:
+        return spec.image
     wanted, build = build_key(spec), observed.build
     if build and build.key == wanted and build.result and build.result.artifact:
         return build.result.artifact
@@ -211,9 +218,20 @@ def _status(function: Function, observed: Observed, decided: Rollout, now: float
         replicas=len(rollout.ready(observed, decided.routed.name)) if decided.routed else 0,
         wanted=decided.wanted,
         url=url(function, rules.url),
+        build=_report(function, observed),
         conditions=conditions.assess(function, observed, decided, now),
     )
     return [] if status == function.status else [SetStatus(status)]
+
+
+def _report(function: Function, observed: Observed) -> BuildReport | None:
+    """The last build that ended, though one may be under way, and after a start the one that the status remembers."""
+    result = observed.build.result if observed.build else None
+    if result is None:
+        return function.status.build
+    return BuildReport(
+        artifact=result.artifact, commit=result.commit, seconds=round(result.seconds, 1), cached=result.cached, log=result.log
+    )
 
 
 def _deletion(function: Function, observed: Observed, now: float) -> Plan:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from controller.model import Function, FunctionSpec, FunctionStatus, Revision
+from router.model import Route, RouteKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class BuildResult:
     log: tuple[str, ...] = ()  # the last lines
     seconds: float = 0.0
     cached: bool = False
+    commit: str = ""  # of a git source: what `git.ref` meant when it was built
     may_pass: bool = False  # failed for a cause that may pass (registry away, timeout): it is tried again
 
 
@@ -47,39 +49,45 @@ class LogLine:
 
 
 class FunctionStore(Protocol):
-    """Keeps Function documents; the only state that has to survive."""
+    """Keeps Function documents; the only state that has to survive.
+
+    Reading is from memory or nearly so, and sees what was written by this store at once; writing may ask somebody far away.
+    """
 
     def get(self, project: str, name: str) -> Function | None: ...
     def list(self, project: str | None = None) -> list[Function]: ...
-    def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
+    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
         """Create or update; the generation grows only when the spec changes. Raises Conflict while it is being deleted."""
 
-    def set_status(self, project: str, name: str, status: FunctionStatus) -> None: ...
-    def mark_deleting(self, project: str, name: str) -> bool: ...
-    def remove(self, project: str, name: str) -> None: ...
+    async def set_status(self, project: str, name: str, status: FunctionStatus) -> None: ...
+    async def release(self, project: str, name: str) -> Function | None:
+        """With `deploy: manual`: what is asked for now may be deployed. None when there is no such function."""
+
+    async def mark_deleting(self, project: str, name: str) -> bool: ...
+    async def remove(self, project: str, name: str) -> None: ...
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) after every change."""
 
     def revisions(self, project: str, name: str) -> Sequence[Revision]:
         """The revisions kept of a function, oldest first; gone with `remove`."""
 
-    def put_revision(self, project: str, name: str, revision: Revision) -> None:
+    async def put_revision(self, project: str, name: str, revision: Revision) -> None:
         """Keep a revision, or replace the one of its name."""
 
-    def drop_revision(self, project: str, name: str, revision: str) -> None: ...
+    async def drop_revision(self, project: str, name: str, revision: str) -> None: ...
 
 
 class SourceStore(Protocol):
     """Keeps source trees by the digest of their canonical tar."""
 
-    def put(self, files: dict[str, bytes]) -> str:
+    async def put(self, files: dict[str, bytes]) -> str:
         """Store a tree (path -> content); returns "sha256:<hex>". Raises BadSource."""
 
-    def put_archive(self, data: bytes) -> str:
+    async def put_archive(self, data: bytes) -> str:
         """Store a tar.gz after checking every member. Raises BadSource: broken, traversal, link out, too large."""
 
-    def has(self, digest: str) -> bool: ...
-    def prune(self, keep: Collection[str]) -> int:
+    async def has(self, digest: str) -> bool: ...
+    async def prune(self, keep: Collection[str]) -> int:
         """Delete the trees that are not in `keep`, save those too young to be referenced yet; returns how many."""
 
 
@@ -112,7 +120,26 @@ class Deployer(Protocol):
         """The function is gone: drop its logs; those who follow them come to the end."""
 
     def observe(self, project: str, name: str) -> list[Replica]: ...
+    def applied(self, project: str, name: str) -> Mapping[str, int]:
+        """The revisions that `ensure` was called for and `retire` not yet done with, and the replicas asked for of each."""
+
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) whenever a replica's state changed."""
 
     def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]: ...
+
+
+class Published(Protocol):
+    """The routes as the routers are told them. Adapters: cloudbase/junction.py in one process, Services in a cluster."""
+
+    def get(self, key: RouteKey) -> Route | None:
+        """As published; endpoints are left out where the routers find them by themselves."""
+
+    async def publish(self, route: Route) -> None:
+        """Add the route or replace the one with its key. Idempotent."""
+
+    async def withdraw(self, key: RouteKey) -> None:
+        """The name answers 404 from now on."""
+
+    def in_flight(self, key: RouteKey, revision: str, address: str) -> int:
+        """Requests now at an address of a revision; 0 where the routers drain by themselves."""

@@ -35,11 +35,10 @@ from controller.builds import Builds
 from controller.garbage import Garbage
 from controller.model import Function, FunctionStatus
 from controller.plan import Rules, plan
-from controller.ports import Builder, Deployer, FunctionStore, SourceStore
+from controller.ports import Builder, Deployer, FunctionStore, Published, SourceStore
 from controller.progress import Progress
 from controller.workqueue import WorkQueue
-from router.model import Route, RouteKey
-from router.ports import Routes
+from router.model import RouteKey
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +52,6 @@ class Memory:
     """What is remembered of one function between two looks; all of it can be lost."""
 
     wanted: int = 0
-    route: Route | None = None
-    applied: dict[str, int] = field(default_factory=dict)
     draining: dict[str, float] = field(default_factory=dict)
     retiring: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     done: Sequence[Action] = ()  # at the last look
@@ -68,7 +65,7 @@ class Reconciler:
         store: FunctionStore,
         builder: Builder,
         deployer: Deployer,
-        routes: Routes,
+        routes: Published,
         sources: SourceStore,
         *,
         rules: Rules | None = None,
@@ -184,27 +181,25 @@ class Reconciler:
             revisions=tuple(self._store.revisions(project, name)),
             build=self.builds.get((project, name)),
             replicas=replicas,
-            applied=dict(memory.applied),
-            route=memory.route,
+            applied=self._deployer.applied(project, name),
+            route=self._routes.get(at),
             in_flight={each.name: self._routes.in_flight(at, each.revision, each.address) for each in replicas if each.address},
             draining=memory.draining,
             wanted=memory.wanted,
         )
 
     async def _carry_out(self, function: Function, memory: Memory, action: Action) -> None:
-        """One action. Those that change the route or the memory come before the first that waits."""
+        """One action. On one machine, those that change the route come before the first that really waits."""
         name = (function.project, function.name)
         match action:
             case ApplyRevision():
-                await self._apply(function, memory, action)
+                await self._apply(function, action)
             case RetireRevision():
                 self._retire(function, memory, action.revision)
             case PublishRoute():
-                self._routes.put(action.route)
-                memory.route = action.route
+                await self._routes.publish(action.route)
             case RemoveRoute():
-                self._routes.remove(planning.key(function))
-                memory.route = None
+                await self._routes.withdraw(planning.key(function))
             case StartBuild():
                 self.builds.start(function, action.key, action.attempt)
             case StopBuild():
@@ -212,27 +207,26 @@ class Reconciler:
             case WantReplicas():
                 memory.wanted = max(memory.wanted, action.replicas)
             case _:
-                self._write(function, action)
+                await self._write(function, action)
 
-    def _write(self, function: Function, action: RecordRevision | DropRevision | SetStatus | Forget) -> None:
+    async def _write(self, function: Function, action: RecordRevision | DropRevision | SetStatus | Forget) -> None:
         """One action that only concerns the store."""
         project, name = function.project, function.name
         match action:
             case RecordRevision(revision):
-                self._store.put_revision(project, name, revision)
+                await self._store.put_revision(project, name, revision)
             case DropRevision(revision):
-                self._store.drop_revision(project, name, revision)
+                await self._store.drop_revision(project, name, revision)
             case SetStatus(status):
                 self._report(function, status)
-                self._store.set_status(project, name, status)
+                await self._store.set_status(project, name, status)
             case Forget():
-                self._forget(function)
+                await self._forget(function)
 
-    async def _apply(self, function: Function, memory: Memory, action: ApplyRevision) -> None:
+    async def _apply(self, function: Function, action: ApplyRevision) -> None:
         revision = action.revision
         own = replace(function, spec=revision.spec)
         await self._deployer.ensure(own, revision.name, revision.artifact, action.replicas, action.leaving)
-        memory.applied[revision.name] = action.replicas
 
     def _retire(self, function: Function, memory: Memory, revision: str) -> None:
         """Stop a revision in the background: its grace must not hold up the function's other revisions."""
@@ -245,11 +239,10 @@ class Reconciler:
         try:
             await self._deployer.retire(function, revision)
         except Exception as error:
-            # It is still applied, so the next look retires it again.
+            # The deployer has it still, so the next look retires it again.
             log.warning("%s: %s could not be retired, it is tried again: %s", function.name, revision, error, exc_info=True)
             self._queue.add_at(name, self._clock() + INSIST)
         else:
-            memory.applied.pop(revision, None)
             self.look(name)
         finally:
             memory.retiring.pop(revision, None)
@@ -264,9 +257,9 @@ class Reconciler:
                 self.progress.tell((function.project, function.name), *about, status.observed_generation)
                 log.log(logging.INFO if each.type == "Ready" else logging.DEBUG, "%s: %s is %s (%s: %s)", function.name, *about)
 
-    def _forget(self, function: Function) -> None:
+    async def _forget(self, function: Function) -> None:
         name = (function.project, function.name)
-        self._store.remove(*name)
+        await self._store.remove(*name)
         self._memory.pop(name, None)
         self.builds.stop(name)
         self.progress.tell(name, "Deleted", "True", "Deleted", "the function is gone", function.generation)

@@ -8,16 +8,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from autoscaler.model import Policy
-from controller import quantity
+from controller import quantity, shape
 from controller.errors import FieldError, Invalid
-from controller.model import FunctionSpec
+from controller.model import FunctionSpec, Git
 
-RUNTIMES = ("node", "python")
+RUNTIMES = ("node", "python", "dockerfile")  # the last: the source's own Dockerfile says everything
 NAME_LENGTH = 52  # characters: "<name>-00001" and what Kubernetes appends to it must be labels (63) as well
 REPLICAS = 1000  # no function may ask for more
 CONCURRENCY = 10_000  # requests in flight in one replica
@@ -29,16 +28,21 @@ CPU_MINIMUM = 0.01
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)  # DNS subdomain, RFC 1123
+_IMAGE = re.compile(  # github.com/distribution/reference, without what nobody writes
+    r"([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?", re.ASCII
+)
+_GIT_REF = re.compile(r"[\w./@+-]{1,255}", re.ASCII)
+_GIT_URL = re.compile(r"(https?|ssh)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+", re.ASCII)
+_GIT_PASSWORD = re.compile(r"https?://[^/@\s]*@", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_WANTED = {int: "a whole number", float: "a number", str: "text", dict: "an object", tuple: "a list", bool: "true or false"}
-_GOT = {str: "text", dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}
 
 Errors = Iterator[FieldError]
 
 
 def decode(document: object) -> FunctionSpec:
     """A spec from decoded JSON. Raises Invalid with every unknown, missing or mistyped field, near matches suggested."""
-    if errors := list(_shape(document, FunctionSpec, "")):
+    if errors := list(shape.errors(document, FunctionSpec)):
         raise Invalid(errors)
     return msgspec.convert(document, FunctionSpec)
 
@@ -75,84 +79,67 @@ def label(text: str, what: str = "a name") -> str:
     return ""
 
 
-def _shape(value: object, kind: Any, path: str) -> Errors:
-    """Errors of shape in one value, fields of structs each for itself, so that all are reported."""
-    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-        yield from _leaf(value, kind, path)
-    elif not isinstance(value, dict):
-        yield FieldError(path or "spec", f"must be an object, was {_kind(value)}")
-    else:
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        yield from (FieldError(_join(path, key), _unknown(key, list(fields))) for key in value if key not in fields)
-        for key, field in fields.items():
-            if key in value:
-                yield from _shape(value[key], field.type, _join(path, key))
-            elif field.required:
-                yield FieldError(_join(path, key), "is missing")
-
-
-def _leaf(value: object, kind: Any, path: str) -> Errors:
-    arguments = get_args(kind)
-    if get_origin(kind) is tuple and isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _shape(each, arguments[0], f"{path}[{index}]")
-    elif get_origin(kind) is dict and isinstance(value, dict):
-        for key, each in value.items():
-            yield from _shape(each, arguments[1], f"{path}.{key}")
-    elif get_origin(kind) is Literal:
-        if value not in arguments:
-            yield FieldError(path, f"must be {' or '.join(arguments)}, was {_quoted(value)}")
-    else:
-        yield from _scalar(value, kind, path)
-
-
-def _scalar(value: object, kind: Any, path: str) -> Errors:
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError:
-        wanted = get_origin(kind) or kind
-        yield FieldError(path, f"must be {_WANTED.get(wanted, str(wanted))}, was {_kind(value)}")
-
-
-def _quoted(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else _kind(value)
-
-
-def _kind(value: object) -> str:
-    return f"{value}" if type(value) in (int, float) else _GOT.get(type(value), type(value).__name__)
-
-
-def _unknown(key: object, known: list[str]) -> str:
-    near = difflib.get_close_matches(str(key), known, 1)
-    return f"is not a field; did you mean {near[0]}?" if near else f"is not a field; there are {', '.join(sorted(known))}"
-
-
-def _join(path: str, key: object) -> str:
-    return f"{path}.{key}" if path else str(key)
-
-
 def _name(name: str, spec: FunctionSpec) -> Errors:
     if problem := label(name):
         yield FieldError("name", problem)
 
 
 def _runtime(name: str, spec: FunctionSpec) -> Errors:
-    if spec.runtime not in RUNTIMES:
+    if spec.image:
+        yield from _beside_image(spec)
+    elif not spec.runtime:
+        yield FieldError("runtime", f"is missing: use {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}, or give an image")
+    elif spec.runtime not in RUNTIMES:
         near = difflib.get_close_matches(spec.runtime.lower(), RUNTIMES, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        yield FieldError("runtime", f'there is no runtime "{spec.runtime}": use {" or ".join(RUNTIMES)}{hint}')
+        yield FieldError(
+            "runtime", f'there is no runtime "{spec.runtime}": use {", ".join(RUNTIMES[:-1])} or {RUNTIMES[-1]}{hint}'
+        )
+
+
+def _beside_image(spec: FunctionSpec) -> Errors:
+    if not _IMAGE.fullmatch(spec.image):
+        yield FieldError("image", f'is not the name of an image: "{spec.image}"; write registry/name:tag or name@sha256:…')
+    for field, value in (("runtime", spec.runtime), ("source", spec.source), ("git", spec.git), ("entry", spec.entry)):
+        if value:
+            yield FieldError(field, "must be absent with an image, which is run as it is")
 
 
 def _source(name: str, spec: FunctionSpec) -> Errors:
-    if not spec.source:
+    if spec.image:
+        return
+    if spec.git:
+        yield from _git(spec.git)
+        if spec.source:
+            yield FieldError("source", "must be absent with git, which is the source")
+    elif not spec.source:
         yield FieldError("source", "is missing: send the function's files along")
     elif not _DIGEST.fullmatch(spec.source):
         yield FieldError("source", f'is not a digest: "{spec.source}"; it is sha256: and 64 hexadecimal digits')
 
 
+def _git(git: Git) -> Errors:
+    if not _GIT_URL.fullmatch(git.url):
+        yield FieldError(
+            "git.url", f'is not the address of a repository: "{git.url}"; use https://, http://, ssh:// or git@HOST:PATH'
+        )
+    elif _GIT_PASSWORD.match(git.url):
+        yield FieldError("git.url", "must not have a user or password in it: put them into a Secret and name it in git.secret")
+    if git.ref and (git.ref.startswith("-") or not _GIT_REF.fullmatch(git.ref)):
+        yield FieldError("git.ref", f'is not a branch, tag or commit: "{git.ref}"')
+    if git.path and not _inside(git.path):
+        yield FieldError("git.path", f'is not a path inside the repository: "{git.path}"')
+    if git.secret and not _OBJECT_NAME.fullmatch(git.secret):
+        yield FieldError("git.secret", f'is not the name of a Secret: "{git.secret}"')
+
+
+def _inside(path: str) -> bool:
+    parts = path.split("/")
+    return not (".." in parts or "" in parts or "\0" in path or "\\" in path)
+
+
 def _entry(name: str, spec: FunctionSpec) -> Errors:
-    parts = spec.entry.split("/")
-    if spec.entry and (".." in parts or "" in parts or "\0" in spec.entry or "\\" in spec.entry):
+    if spec.entry and not _inside(spec.entry):
         yield FieldError("entry", f'is not a path inside the source: "{spec.entry}"')
 
 
@@ -225,6 +212,37 @@ def _concurrency(name: str, spec: FunctionSpec) -> Errors:
     yield from _within("concurrency", spec.concurrency, 0, CONCURRENCY)
 
 
+def _port(name: str, spec: FunctionSpec) -> Errors:
+    if spec.port and not spec.image:
+        yield FieldError("port", "must be absent without an image: what is built here listens on $PORT")
+    yield from _within("port", spec.port, 0, 65535)
+
+
+def _secrets(name: str, spec: FunctionSpec) -> Errors:
+    for field, names in (("envFrom", spec.env_from), ("imagePullSecrets", spec.image_pull_secrets)):
+        for index, each in enumerate(names):
+            if not _OBJECT_NAME.fullmatch(each):
+                yield FieldError(f"{field}[{index}]", f'is not the name of a Secret: "{each}"')
+
+
+def _replicas(name: str, spec: FunctionSpec) -> Errors:
+    if spec.replicas is not None:
+        yield from _within("replicas", spec.replicas, 0, REPLICAS)
+
+
+def _traffic(name: str, spec: FunctionSpec) -> Errors:
+    for index, share in enumerate(spec.traffic):
+        yield from _within(f"traffic[{index}].percent", share.percent, 1, 100)
+        if share.revision and not re.fullmatch(rf"{re.escape(name)}-[0-9]{{5,}}", share.revision, re.ASCII):
+            yield FieldError(
+                f"traffic[{index}].revision", f'is no revision of {name}: "{share.revision}"; they are {name}-00001 and so on'
+            )
+        if share.revision in [each.revision for each in spec.traffic[:index]]:
+            yield FieldError(f"traffic[{index}].revision", f"is given twice: {share.revision or 'the newest'}")
+    if spec.traffic and (whole := sum(share.percent for share in spec.traffic)) != 100:
+        yield FieldError("traffic", f"must add up to 100 percent, was {whole}")
+
+
 def _triggers(name: str, spec: FunctionSpec) -> Errors:
     if spec.type == "EVENT" and not spec.triggers:
         yield FieldError("triggers", "is empty: a function of type EVENT needs at least one")
@@ -252,6 +270,10 @@ _RULES: tuple[Callable[[str, FunctionSpec], Errors], ...] = (
     _scaling,
     _resources,
     _times,
+    _port,
+    _secrets,
+    _replicas,
+    _traffic,
     _concurrency,
     _triggers,
 )

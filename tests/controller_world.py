@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 from controller.model import Function, FunctionSpec, Scaling
@@ -20,22 +20,25 @@ def spec(source: str = "a", **fields: object) -> FunctionSpec:
 
 
 class WorldRoutes:
-    """router.ports.Routes that remembers every route that was ever put."""
+    """controller.ports.Published that remembers every route that was ever put."""
 
     def __init__(self) -> None:
         self.table: dict[RouteKey, Route] = {}
         self.past: list[Route] = []
         self.busy: dict[tuple[str, str], int] = {}  # (revision, address) -> requests
 
-    def put(self, route: Route) -> None:
+    def get(self, key: RouteKey) -> Route | None:
+        return self.table.get(key)
+
+    async def publish(self, route: Route) -> None:
         self.table[route.key] = route
         self.past.append(route)
 
-    def remove(self, key: RouteKey) -> None:
+    async def withdraw(self, key: RouteKey) -> None:
         self.table.pop(key, None)
 
-    def in_flight(self, key: RouteKey, revision: str, address: str = "") -> int:
-        return sum(count for (one, at), count in self.busy.items() if one == revision and address in ("", at))
+    def in_flight(self, key: RouteKey, revision: str, address: str) -> int:
+        return self.busy.get((revision, address), 0)
 
 
 class WorldBuilder:
@@ -84,6 +87,7 @@ class WorldDeployer:
         self.stop_at_once = True
         self._watchers: list[Callable[[str, str], None]] = []
         self._serial = 0
+        self._applied: dict[tuple[str, str], dict[str, int]] = {}
 
     async def ensure(
         self, function: Function, revision: str, artifact: str, replicas: int, leaving: Collection[str] = ()
@@ -92,6 +96,7 @@ class WorldDeployer:
             self.fails -= 1
             raise OSError("no process left")
         self.calls.append((revision, replicas, tuple(leaving)))
+        self._applied.setdefault((function.project, function.name), {})[revision] = replicas
         of = self.replicas.setdefault((function.project, function.name), [])
         alive = [each for each in of if each.revision == revision and not each.stopping]
         for each in sorted(alive, key=lambda each: each.name not in leaving)[: max(0, len(alive) - replicas)]:
@@ -111,13 +116,18 @@ class WorldDeployer:
         of = self.replicas.get((function.project, function.name), [])
         for each in [each for each in of if each.revision == revision and not each.stopping]:
             self._stop(of, each)
+        self._applied.get((function.project, function.name), {}).pop(revision, None)
         self.changed(function.project, function.name)
 
     async def forget(self, project: str, name: str) -> None:
         self.forgotten.append((project, name))
+        self._applied.pop((project, name), None)
 
     def observe(self, project: str, name: str) -> list[Replica]:
         return list(self.replicas.get((project, name), []))
+
+    def applied(self, project: str, name: str) -> Mapping[str, int]:
+        return dict(self._applied.get((project, name), {}))
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
         self._watchers.append(changed)

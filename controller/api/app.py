@@ -11,12 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.api import openapi, problem
-from controller.api.functions import Functions
+from controller.api.functions import Check, Functions
 from controller.api.guard import LOOPBACK, Guard
 from controller.api.streams import Streams
 from controller.archive import Limits
 from controller.ports import Deployer, FunctionStore, SourceStore
 from controller.reconcile import Reconciler
+from controller.validate import validate
 
 PREFIX = "/api/v1"
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -34,15 +35,16 @@ def create_app(
     limits: Limits | None = None,
     hosts: Collection[str] = LOOPBACK,
     project: str = "default",
+    check: Check = validate,
 ) -> Starlette:
     """The application, its paths beginning with /api/v1: mount it at "/", behind the paths of the admin port's own.
 
     `token` is what callers must bear; it must not be empty. `hosts` are the names, without port, that the API may be
-    called by. `decisions` adds GET /functions/{name}/decisions.
+    called by. `check` judges specs. `decisions` adds GET /functions/{name}/decisions.
     """
     if not token:
         raise ValueError("the API needs a token: an empty one would let everybody in")
-    functions = Functions(store, sources, limits or Limits(), project)
+    functions = Functions(store, sources, limits or Limits(), project, check)
     streams = Streams(store, deployer, reconciler.progress, decisions, project)
     document = openapi.encoded(with_decisions=decisions is not None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec.structs import replace
@@ -20,14 +20,15 @@ from controller.model import Function, FunctionSpec
 from controller.ports import FunctionStore, SourceStore
 
 UNPACKING = 2  # sources checked at a time: each takes some 300 MiB of memory at the limits' defaults
+Check = Callable[[str, FunctionSpec], list[FieldError]]  # name, spec -> everything about it that cannot work
 _TO_COME = f"sha256:{'0' * 64}"  # stands for a source that is stored when all else is found right
 
 
 class Functions:
     """Endpoints on the documents of one project."""
 
-    def __init__(self, store: FunctionStore, sources: SourceStore, limits: Limits, project: str) -> None:
-        self._store, self._sources, self._limits, self._project = store, sources, limits, project
+    def __init__(self, store: FunctionStore, sources: SourceStore, limits: Limits, project: str, check: Check) -> None:
+        self._store, self._sources, self._limits, self._project, self._check = store, sources, limits, project, check
         self._unpacking = asyncio.Semaphore(UNPACKING)
 
     async def list(self, request: Request) -> Response:
@@ -46,16 +47,16 @@ class Functions:
         if before and before.deleting:
             raise Conflict(f'function "{name}" is being deleted: wait until it is gone, then create it again')
         spec = await self._with_source(name, spec, keep, before)
-        function = self._store.apply(self._project, name, spec)
+        function = await self._store.apply(self._project, name, spec)
         headers = {"Location": request.url.path}
         return _json(view(function), 200, None) if before else _json(view(function), 201, headers)
 
     async def delete(self, request: Request) -> Response:
         function = found(self._store, self._project, request)
-        self._store.mark_deleting(self._project, function.name)
+        await self._store.mark_deleting(self._project, function.name)
         return _json(view(replace(function, deleting=True)), 202)
 
-    async def _asked(self, request: Request) -> tuple[FunctionSpec, Callable[[], str] | None]:
+    async def _asked(self, request: Request) -> tuple[FunctionSpec, Callable[[], Awaitable[str]] | None]:
         """The spec, and what stores the source that came with it."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
@@ -68,19 +69,19 @@ class Functions:
         raise HTTPException(415, f'Content-Type "{kind}" is not accepted: send application/json or application/gzip')
 
     async def _with_source(
-        self, name: str, spec: FunctionSpec, keep: Callable[[], str] | None, before: Function | None
+        self, name: str, spec: FunctionSpec, keep: Callable[[], Awaitable[str]] | None, before: Function | None
     ) -> FunctionSpec:
         """The spec, found right, with the digest of its source, which is stored. Raises Invalid, BadSource."""
         if keep:
             spec = replace(spec, source=_TO_COME)
-        elif not spec.source and before:
+        elif not (spec.source or spec.image or spec.git) and before:
             spec = replace(spec, source=before.spec.source)
-        if errors := validate.validate(name, spec):
+        if errors := self._check(name, spec):
             raise Invalid(errors)
         if keep:
             async with self._unpacking:
-                return replace(spec, source=await asyncio.to_thread(keep))
-        if not self._sources.has(spec.source):
+                return replace(spec, source=await keep())
+        if spec.source and not await self._sources.has(spec.source):
             raise Invalid([FieldError("source", f"{spec.source} is not stored here: send the function's files along")])
         return spec
 

@@ -69,6 +69,7 @@ class LocalDeployer:
     ) -> None:
         """See the port. Those that go are the `leaving`, then ones that are not ready, then the youngest."""
         known = self._replicas(function.project, function.name)
+        known.applied[revision] = replicas
         staying = known.staying(revision)
         for _ in range(0 if self._closing else replicas - len(staying)):
             self._add(function, revision, artifact, known)
@@ -77,8 +78,9 @@ class LocalDeployer:
 
     async def retire(self, function: Function, revision: str) -> None:
         """See the port. Returns when their processes are gone; `observe` shows them as stopping meanwhile."""
-        ending = [replica.stop() for replica in self._replicas(function.project, function.name).of(revision)]
-        await asyncio.gather(*map(asyncio.shield, ending))
+        known = self._replicas(function.project, function.name)
+        await asyncio.gather(*(asyncio.shield(replica.stop()) for replica in known.of(revision)))
+        known.applied.pop(revision, None)
 
     async def forget(self, project: str, name: str) -> None:
         """Drop the logs of a function that is gone, when its last process has ended; those who follow it come to the end."""
@@ -91,6 +93,10 @@ class LocalDeployer:
     def observe(self, project: str, name: str) -> list[Replica]:
         known = self._functions.get((project, name))
         return [replica.seen for replica in known.all] if known else []
+
+    def applied(self, project: str, name: str) -> Mapping[str, int]:
+        known = self._functions.get((project, name))
+        return dict(known.applied) if known else {}
 
     def watch(self, changed: Changed) -> None:
         self._watchers.append(changed)
@@ -178,6 +184,7 @@ class _Replicas:
 
     def __init__(self) -> None:
         self.all: list[Supervised] = []
+        self.applied: dict[str, int] = {}  # revision -> replicas asked for
 
     def of(self, revision: str) -> list[Supervised]:
         return [replica for replica in self.all if replica.seen.revision == revision]

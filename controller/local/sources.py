@@ -1,10 +1,11 @@
 """Keeps source trees in `sources/<sha256>.tar.gz`, named by the digest of their canonical tar; never half a one.
 
-Safe to call from several threads: a tree is written under a name of its own, made durable, then renamed into place.
+Work is done in threads, several at a time: a tree is written under a name of its own, made durable, then renamed into place.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import hashlib
@@ -39,20 +40,23 @@ class LocalSourceStore:
             for left in folder.glob(f"{_UNFINISHED}*"):
                 left.unlink(missing_ok=True)
 
-    def put(self, files: dict[str, bytes]) -> str:
-        return self._keep(archive.from_files(files, self._limits))
+    async def put(self, files: dict[str, bytes]) -> str:
+        return await asyncio.to_thread(lambda: self._keep(archive.from_files(files, self._limits)))
 
-    def put_archive(self, data: bytes) -> str:
-        return self._keep(tarball.read(data, self._limits))
+    async def put_archive(self, data: bytes) -> str:
+        return await asyncio.to_thread(lambda: self._keep(tarball.read(data, self._limits)))
 
-    def has(self, digest: str) -> bool:
+    async def has(self, digest: str) -> bool:
         return self.path(digest).is_file()
 
     def path(self, digest: str) -> Path:
         """Where the tar.gz of the digest is, or would be."""
         return self._folder / f"{digest.removeprefix('sha256:')}.tar.gz"
 
-    def prune(self, keep: Collection[str]) -> int:
+    async def prune(self, keep: Collection[str]) -> int:
+        return await asyncio.to_thread(self._prune, keep)
+
+    def _prune(self, keep: Collection[str]) -> int:
         kept = {self.path(digest) for digest in keep}
         count = 0
         with _translated(self._folder):

@@ -71,20 +71,24 @@ class LocalFunctionStore:
         rows = self._rows("SELECT document FROM functions WHERE ?1 IS NULL OR project = ?1 ORDER BY project, name", project)
         return [self._decoded(row, Function) for row in rows]
 
-    def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
+    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
         before = self.get(project, name)
         return self._keep(applied(before, project, name, spec, self._clock()), before, durable=True)
 
-    def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
+    async def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
         if before := self.get(project, name):
             self._keep(replace(before, status=status), before, durable=False)
 
-    def mark_deleting(self, project: str, name: str) -> bool:
+    async def release(self, project: str, name: str) -> Function | None:
+        before = self.get(project, name)
+        return self._keep(replace(before, released=before.generation), before, durable=True) if before else None
+
+    async def mark_deleting(self, project: str, name: str) -> bool:
         if before := self.get(project, name):
             self._keep(replace(before, deleting=True), before, durable=True)
         return before is not None
 
-    def remove(self, project: str, name: str) -> None:
+    async def remove(self, project: str, name: str) -> None:
         if self.get(project, name):
             self._write("DELETE FROM functions WHERE project = ? AND name = ?", project, name)
             self._tell(project, name)
@@ -96,11 +100,11 @@ class LocalFunctionStore:
         rows = self._rows("SELECT document FROM revisions WHERE project = ? AND function = ? ORDER BY generation", project, name)
         return [self._decoded(row, Revision) for row in rows]
 
-    def put_revision(self, project: str, name: str, revision: Revision) -> None:
+    async def put_revision(self, project: str, name: str, revision: Revision) -> None:
         document = msgspec.json.encode(revision).decode()
         self._write(_PUT_REVISION, revision.name, revision.generation, document, project, name)
 
-    def drop_revision(self, project: str, name: str, revision: str) -> None:
+    async def drop_revision(self, project: str, name: str, revision: str) -> None:
         self._write("DELETE FROM revisions WHERE project = ? AND function = ? AND name = ?", project, name, revision)
 
     def _prepare(self) -> None:

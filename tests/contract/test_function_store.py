@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,91 +17,118 @@ from controller.memory import MemoryFunctionStore
 from controller.model import Condition, FunctionStatus, Revision, Scaling, Trigger
 from controller.ports import FunctionStore
 
+Scenario = Callable[[FunctionStore], Awaitable[None]]
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FunctionStore]:
-    ticks = itertools.count(START)
-    clock: Callable[[], float] = lambda: next(ticks)  # noqa: E731
-    if request.param == "memory":
-        yield MemoryFunctionStore(clock)
-        return
-    local = LocalFunctionStore(tmp_path / "new" / "cloudbase.db", clock)
-    yield local
-    local.close()
+
+@asynccontextmanager
+async def in_memory(folder: Path, clock: Callable[[], float]) -> AsyncIterator[FunctionStore]:
+    yield MemoryFunctionStore(clock)
+
+
+@asynccontextmanager
+async def in_sqlite(folder: Path, clock: Callable[[], float]) -> AsyncIterator[FunctionStore]:
+    store = LocalFunctionStore(folder / "new" / "cloudbase.db", clock)
+    yield store
+    store.close()
+
+
+STORES = {"memory": in_memory, "sqlite": in_sqlite}
+
+
+def on_every_store(scenario: Scenario) -> Callable[[str, Path], None]:
+    """A test that plays the scenario with each of the stores; their clocks go on by a second with every look."""
+
+    def test(kind: str, tmp_path: Path) -> None:
+        ticks = itertools.count(START)
+
+        async def play() -> None:
+            async with STORES[kind](tmp_path, lambda: next(ticks)) as store:
+                await scenario(store)
+
+        asyncio.run(play())
+
+    return pytest.mark.parametrize("kind", list(STORES))(test)
 
 
 def revision(generation: int, proven_at: str = "") -> Revision:
     return Revision(name=f"f-{generation:05d}", generation=generation, artifact="art", spec=spec(), proven_at=proven_at)
 
 
-def test_what_was_applied_is_found_again_whole(store: FunctionStore) -> None:
+@on_every_store
+async def test_what_was_applied_is_found_again_whole(store: FunctionStore) -> None:
     asked = spec("b", type="EVENT", env={"A": "ü\n"}, scaling=Scaling(max=3), triggers=(Trigger(broker="b", subject="s"),))
-    applied = store.apply("default", "f", asked)
+    applied = await store.apply("default", "f", asked)
     assert (applied.generation, applied.spec, applied.deleting) == (1, asked, False)
     assert applied.created_at == applied.updated_at == "2025-06-15T15:06:40.000Z"
     assert store.get("default", "f") == applied
     assert store.get("other", "f") is None
 
 
-def test_the_generation_grows_only_with_the_spec(store: FunctionStore) -> None:
-    first = store.apply("default", "f", spec("a"))
-    assert store.apply("default", "f", spec("a")) == first
-    changed = store.apply("default", "f", spec("b"))
+@on_every_store
+async def test_the_generation_grows_only_with_the_spec(store: FunctionStore) -> None:
+    first = await store.apply("default", "f", spec("a"))
+    assert await store.apply("default", "f", spec("a")) == first
+    changed = await store.apply("default", "f", spec("b"))
     assert (changed.generation, changed.created_at) == (2, first.created_at)
     assert changed.updated_at > first.updated_at
-    store.set_status("default", "f", FunctionStatus(replicas=2))
+    await store.set_status("default", "f", FunctionStatus(replicas=2))
     found = store.get("default", "f")
     assert found
     assert (found.generation, found.status.replicas) == (2, 2)
 
 
-def test_functions_are_listed_by_name_and_project(store: FunctionStore) -> None:
+@on_every_store
+async def test_functions_are_listed_by_name_and_project(store: FunctionStore) -> None:
     for project, name in (("b", "x"), ("default", "z"), ("default", "a")):
-        store.apply(project, name, spec())
+        await store.apply(project, name, spec())
     assert [each.name for each in store.list("default")] == ["a", "z"]
     assert [(each.project, each.name) for each in store.list()] == [("b", "x"), ("default", "a"), ("default", "z")]
 
 
-def test_one_that_is_being_deleted_cannot_be_applied_until_it_is_gone(store: FunctionStore) -> None:
-    store.apply("default", "f", spec())
-    assert store.mark_deleting("default", "f")
+@on_every_store
+async def test_one_that_is_being_deleted_cannot_be_applied_until_it_is_gone(store: FunctionStore) -> None:
+    await store.apply("default", "f", spec())
+    assert await store.mark_deleting("default", "f")
     with pytest.raises(Conflict, match='"f" is being deleted'):
-        store.apply("default", "f", spec("b"))
-    store.remove("default", "f")
+        await store.apply("default", "f", spec("b"))
+    await store.remove("default", "f")
     assert store.get("default", "f") is None
-    assert not store.mark_deleting("default", "f")
-    assert store.apply("default", "f", spec("b")).generation == 1
+    assert not await store.mark_deleting("default", "f")
+    assert (await store.apply("default", "f", spec("b"))).generation == 1
 
 
-def test_a_status_keeps_its_conditions_and_one_of_a_function_that_is_gone_is_dropped(store: FunctionStore) -> None:
+@on_every_store
+async def test_a_status_keeps_its_conditions_and_one_of_a_function_that_is_gone_is_dropped(store: FunctionStore) -> None:
     condition = Condition(type="Ready", status="False", reason="CrashLoop", message="“boom”")
     status = FunctionStatus(observed_generation=1, revision="f-00001", url="http://x", conditions=(condition,))
-    store.apply("default", "f", spec())
-    store.set_status("default", "f", status)
+    await store.apply("default", "f", spec())
+    await store.set_status("default", "f", status)
     found = store.get("default", "f")
     assert found
     assert found.status == status
-    store.set_status("default", "none", status)
+    await store.set_status("default", "none", status)
     assert store.get("default", "none") is None
 
 
-def test_revisions_are_kept_in_order_replaced_by_name_and_gone_with_the_function(store: FunctionStore) -> None:
-    store.apply("default", "f", spec())
+@on_every_store
+async def test_revisions_are_kept_in_order_replaced_by_name_and_gone_with_the_function(store: FunctionStore) -> None:
+    await store.apply("default", "f", spec())
     for each in (revision(10), revision(9), revision(10, "2026-01-01T00:00:00.000Z")):
-        store.put_revision("default", "f", each)
-    store.set_status("default", "f", FunctionStatus(replicas=1))
+        await store.put_revision("default", "f", each)
+    await store.set_status("default", "f", FunctionStatus(replicas=1))
     assert store.revisions("default", "f") == [revision(9), revision(10, "2026-01-01T00:00:00.000Z")]
-    store.drop_revision("default", "f", "f-00009")
-    store.drop_revision("default", "f", "none")
+    await store.drop_revision("default", "f", "f-00009")
+    await store.drop_revision("default", "f", "none")
     assert [each.generation for each in store.revisions("default", "f")] == [10]
-    store.remove("default", "f")
-    store.apply("default", "f", spec())
+    await store.remove("default", "f")
+    await store.apply("default", "f", spec())
     assert store.revisions("default", "f") == []
-    store.put_revision("default", "none", revision(1))
+    await store.put_revision("default", "none", revision(1))
     assert store.revisions("default", "none") == []
 
 
-def test_watchers_hear_of_every_change_and_of_nothing_else(store: FunctionStore) -> None:
+@on_every_store
+async def test_watchers_hear_of_every_change_and_of_nothing_else(store: FunctionStore) -> None:
     heard: list[tuple[str, str]] = []
     store.watch(lambda project, name: heard.append((project, name)))
     changes = (
@@ -109,10 +138,10 @@ def test_watchers_hear_of_every_change_and_of_nothing_else(store: FunctionStore)
         lambda: store.remove("default", "f"),
     )
     for count, change in enumerate(changes, 1):
-        change()
+        await change()
         assert heard == [("default", "f")] * count
         if count < 3:
-            change()
+            await change()
             assert len(heard) == count
-    store.remove("default", "f")
+    await store.remove("default", "f")
     assert len(heard) == 4

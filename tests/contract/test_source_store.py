@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,30 @@ from controller.ports import SourceStore
 LIMITS = Limits(archive_bytes=64 << 10, total_bytes=20 << 20, files=100, ratio=50)
 
 
+class Waiting:
+    """A SourceStore for tests that wait for every call."""
+
+    def __init__(self, store: SourceStore) -> None:
+        self._store = store
+
+    def put(self, files: dict[str, bytes]) -> str:
+        return asyncio.run(self._store.put(files))
+
+    def put_archive(self, data: bytes) -> str:
+        return asyncio.run(self._store.put_archive(data))
+
+    def has(self, digest: str) -> bool:
+        return asyncio.run(self._store.has(digest))
+
+    def prune(self, keep: Collection[str]) -> int:
+        return asyncio.run(self._store.prune(keep))
+
+
 @pytest.fixture(params=["memory", "folder"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SourceStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Waiting:
     if request.param == "memory":
-        return MemorySourceStore(LIMITS)
-    return LocalSourceStore(tmp_path / "sources", LIMITS, young=0.0, clock=lambda: 4e9)
+        return Waiting(MemorySourceStore(LIMITS))
+    return Waiting(LocalSourceStore(tmp_path / "sources", LIMITS, young=0.0, clock=lambda: 4e9))
 
 
 def member(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -50,7 +70,7 @@ def targz(*members: tuple[tarfile.TarInfo, bytes], kind: int = tarfile.PAX_FORMA
     return gzip.compress(tar(*members, kind=kind))
 
 
-def test_a_tree_has_one_digest_however_it_came(store: SourceStore) -> None:
+def test_a_tree_has_one_digest_however_it_came(store: Waiting) -> None:
     digest = store.put({"b/c.js": b"2", "a.js": b"1"})
     assert digest.startswith("sha256:")
     assert store.has(digest)
@@ -63,12 +83,12 @@ def test_a_tree_has_one_digest_however_it_came(store: SourceStore) -> None:
 
 
 @pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
-def test_long_and_foreign_names_are_kept(store: SourceStore, kind: int) -> None:
+def test_long_and_foreign_names_are_kept(store: Waiting, kind: int) -> None:
     name = f"{'d' * 120}/{'ü' * 60}.js"
     assert store.put_archive(targz(member(name, b"x"), kind=kind)) == store.put({name: b"x"})
 
 
-def test_archives_of_git_and_of_several_gzip_members_are_taken(store: SourceStore) -> None:
+def test_archives_of_git_and_of_several_gzip_members_are_taken(store: Waiting) -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", pax_headers={"comment": "0123"}) as archive:
         archive.addfile(member("a", b"1")[0], io.BytesIO(b"1"))
@@ -78,7 +98,7 @@ def test_archives_of_git_and_of_several_gzip_members_are_taken(store: SourceStor
     assert store.put_archive(gzip.compress(raw[:700]) + gzip.compress(raw[700:]) + bytes(100)) == digest
 
 
-def test_links_inside_the_tree_are_kept(store: SourceStore) -> None:
+def test_links_inside_the_tree_are_kept(store: Waiting) -> None:
     tree = (member("lib/a.js", b"1"), link("b.js", "lib/a.js"), link("lib/up", "../b.js"), link("lib/here", "."))
     assert store.has(store.put_archive(targz(*tree)))
 
@@ -156,7 +176,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_not_sound_is_refused_and_nothing_is_kept(store: SourceStore, case: str) -> None:
+def test_what_is_not_sound_is_refused_and_nothing_is_kept(store: Waiting, case: str) -> None:
     archive, words = BAD[case]
     with pytest.raises(BadSource, match=words):
         store.put_archive(archive)
@@ -164,20 +184,20 @@ def test_what_is_not_sound_is_refused_and_nothing_is_kept(store: SourceStore, ca
 
 
 @pytest.mark.parametrize("case", LARGE)
-def test_what_is_too_large_is_refused_and_nothing_is_kept(store: SourceStore, case: str) -> None:
+def test_what_is_too_large_is_refused_and_nothing_is_kept(store: Waiting, case: str) -> None:
     with pytest.raises(SourceTooLarge):
         store.put_archive(LARGE[case]())
     assert store.prune(()) == 0
 
 
 @pytest.mark.parametrize("path", ["../a", "/a", "", ".", "a/../../b", "a\0b", "\ud800"])
-def test_files_have_to_be_named_inside_the_tree(store: SourceStore, path: str) -> None:
+def test_files_have_to_be_named_inside_the_tree(store: Waiting, path: str) -> None:
     with pytest.raises(BadSource):
         store.put({"ok": b"", path: b""})
     assert store.prune(()) == 0
 
 
-def test_only_what_is_not_referenced_is_pruned(store: SourceStore) -> None:
+def test_only_what_is_not_referenced_is_pruned(store: Waiting) -> None:
     kept, gone = store.put({"a": b"1"}), store.put({"a": b"2"})
     assert store.prune({kept}) == 1
     assert (store.has(kept), store.has(gone)) == (True, False)

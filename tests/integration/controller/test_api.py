@@ -174,7 +174,7 @@ def test_an_archive_and_the_same_files_are_the_same_source() -> None:
 
 def test_a_failed_build_ends_the_events_and_is_told_with_its_reason() -> None:
     async def test(api: Api) -> None:
-        source = api.sources.put({"handler.js": b"syntax error"})
+        source = await api.sources.put({"handler.js": b"syntax error"})
         api.builder.results[source[-1]] = BuildResult(
             reason="SyntaxError", message="handler.js:1: unexpected identifier", log=("boom",)
         )
@@ -309,7 +309,7 @@ def test_what_is_wrong_with_a_document_is_told_by_field(document: object, fields
         told = problem(await api.put(document=document), 422)
         assert told["type"] == "urn:cloudbase:problem:invalid-function"
         assert [error["field"] for error in told["errors"]] == fields  # type: ignore[index, attr-defined]
-        assert (api.store.list(), api.sources.prune(())) == ([], 0)
+        assert (api.store.list(), await api.sources.prune(())) == ([], 0)
 
     with_api(test)
 
@@ -332,7 +332,7 @@ def test_bad_archives_leave_nothing_behind() -> None:
             problem(await api.put_archive(tar({"bomb": bytes(2_000_000)})), 413)["type"]
             == "urn:cloudbase:problem:source-too-large"
         )
-        assert (api.store.list(), api.sources.prune(())) == ([], 0)
+        assert (api.store.list(), await api.sources.prune(())) == ([], 0)
 
     with_api(test, real=True)
 

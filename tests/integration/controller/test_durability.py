@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -19,15 +20,18 @@ from controller.local.store import LocalFunctionStore
 from controller.model import FunctionStatus
 
 WRITER = """
+import asyncio
 import sys
 from pathlib import Path
 from controller.local.store import LocalFunctionStore
 from controller.model import FunctionSpec, FunctionStatus
 store = LocalFunctionStore(Path(sys.argv[1]))
-for number in range(1_000_000):
-    store.apply("default", f"f{number}", FunctionSpec(runtime="node", source="sha256:x"))
-    store.set_status("default", f"f{number}", FunctionStatus(replicas=number))
-    print(number, flush=True)
+async def write():
+    for number in range(1_000_000):
+        await store.apply("default", f"f{number}", FunctionSpec(runtime="node", source="sha256:x"))
+        await store.set_status("default", f"f{number}", FunctionStatus(replicas=number))
+        print(number, flush=True)
+asyncio.run(write())
 """
 
 
@@ -48,8 +52,8 @@ def test_a_writer_killed_at_any_moment_loses_nothing_that_it_reported(tmp_path: 
 def test_a_store_opened_again_has_all_functions_and_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "cloudbase.db"
     store = LocalFunctionStore(path)
-    store.apply("default", "f", spec(env={"SECRET": "x"}))
-    store.set_status("default", "f", FunctionStatus(revision="f-00001"))
+    asyncio.run(store.apply("default", "f", spec(env={"SECRET": "x"})))
+    asyncio.run(store.set_status("default", "f", FunctionStatus(revision="f-00001")))
     assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()] == [0o600] * 3  # the file, its log and index
     before = store.list()
     store.close()
@@ -75,7 +79,7 @@ def test_a_file_that_is_no_database_or_of_a_later_version_stops_the_start_in_wor
 
 def test_a_document_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     store = LocalFunctionStore(tmp_path / "cloudbase.db")
-    store.apply("default", "f", spec())
+    asyncio.run(store.apply("default", "f", spec()))
     with sqlite3.connect(tmp_path / "cloudbase.db") as db:
         db.execute("UPDATE functions SET document = replace(document, 'generation', 'generatoin')")
         db.execute("UPDATE functions SET document = replace(document, '\"spec\"', '\"spce\"')")
@@ -87,12 +91,12 @@ def test_a_document_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_refused_or_repeated_source_leaves_no_file_behind(tmp_path: Path) -> None:
     store = LocalSourceStore(tmp_path / "sources")
-    digest = store.put({"a": b"1"})
-    assert store.put({"a": b"1"}) == digest
+    digest = asyncio.run(store.put({"a": b"1"}))
+    assert asyncio.run(store.put({"a": b"1"})) == digest
     with pytest.raises(BadSource):
-        store.put_archive(b"no archive")
+        asyncio.run(store.put_archive(b"no archive"))
     with pytest.raises(BadSource):
-        store.put({"a": b"", "../b": b""})
+        asyncio.run(store.put({"a": b"", "../b": b""}))
     assert [each.name for each in (tmp_path / "sources").iterdir()] == [f"{digest[7:]}.tar.gz"]
 
 
@@ -100,20 +104,20 @@ def test_what_a_killed_upload_left_is_cleared_at_the_start(tmp_path: Path) -> No
     (tmp_path / ".unfinished-x").write_bytes(b"half")
     store = LocalSourceStore(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert not store.has("sha256:none")
+    assert not asyncio.run(store.has("sha256:none"))
 
 
 def test_a_young_source_is_not_pruned_for_its_function_may_be_about_to_come(tmp_path: Path) -> None:
     now = [1_800_000_000.0]
     store = LocalSourceStore(tmp_path, young=600.0, clock=lambda: now[0])
-    digest = store.put({"a": b"1"})
+    digest = asyncio.run(store.put({"a": b"1"}))
     now[0] += 599
-    assert store.prune(()) == 0
-    store.put({"a": b"1"})  # sent again: young again
+    assert asyncio.run(store.prune(())) == 0
+    asyncio.run(store.put({"a": b"1"}))  # sent again: young again
     now[0] += 599
-    assert (store.prune(()), store.has(digest)) == (0, True)
+    assert (asyncio.run(store.prune(())), asyncio.run(store.has(digest))) == (0, True)
     now[0] += 2
-    assert (store.prune(()), store.has(digest)) == (1, False)
+    assert (asyncio.run(store.prune(())), asyncio.run(store.has(digest))) == (1, False)
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -83,23 +84,23 @@ def test_a_wake_goes_to_the_controller_and_is_done_at_once() -> None:
 
 def test_only_endpoints_that_take_requests_count_as_ready() -> None:
     junction, plane, _ = joined([10.0])
-    junction.put(route(Endpoint("a"), Endpoint("b", draining=True)))
+    asyncio.run(junction.publish(route(Endpoint("a"), Endpoint("b", draining=True))))
     assert [target.ready for target in junction.targets()] == [1]
     assert plane.routes[KEY].backends[0].revision == "hello-00002"
 
 
 def test_a_route_without_a_policy_or_removed_is_nobodys_to_scale() -> None:
     junction, plane, _ = joined([10.0])
-    junction.put(route(policy=None))
+    asyncio.run(junction.publish(route(policy=None)))
     assert list(junction.targets()) == []
-    junction.remove(KEY)
+    asyncio.run(junction.withdraw(KEY))
     assert plane.routes == {}
 
 
 def test_from_the_planes_samples_to_the_controllers_replicas() -> None:
     now = [100.0]
     junction, plane, controller = joined(now)
-    junction.put(route(Endpoint("a")))
+    asyncio.run(junction.publish(route(Endpoint("a"))))
     for second in range(14):
         now[0] += 1.0
         plane.load = {KEY: Sample(now[0], 1.0, 1, 1)} if second < 8 else {}

@@ -62,7 +62,7 @@ async def world(loop: VirtualLoop, store: MemoryFunctionStore | None = None, bui
 def test_a_new_function_is_built_started_and_routed() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.01)
             (backend,) = w.route.backends
             assert (backend.revision, len(backend.endpoints), backend.weight) == ("hello-00001", 1, 100)
@@ -79,7 +79,7 @@ def test_a_new_function_is_built_started_and_routed() -> None:
 def test_it_goes_to_zero_when_asked_and_comes_back_when_woken() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.01)
             w.reconciler.scale_to(KEY, 0, "idle")
             await asyncio.sleep(0.01)
@@ -96,7 +96,7 @@ def test_it_goes_to_zero_when_asked_and_comes_back_when_woken() -> None:
 def test_a_replica_that_goes_is_out_of_the_route_and_idle_first() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.01)
             w.reconciler.scale_to(KEY, 2, "busy")
             await asyncio.sleep(0.01)
@@ -120,7 +120,7 @@ def test_a_replica_that_goes_is_out_of_the_route_and_idle_first() -> None:
 def test_what_does_not_end_is_ended_when_the_drain_timeout_is_over() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec(drain_timeout=100.0))
+            await w.store.apply("default", "hello", spec(drain_timeout=100.0))
             await asyncio.sleep(0.01)
             (endpoint,) = w.route.backends[0].endpoints
             w.routes.busy = {("hello-00001", endpoint.address): 1}
@@ -136,11 +136,11 @@ def test_what_does_not_end_is_ended_when_the_drain_timeout_is_over() -> None:
 def test_an_update_switches_when_the_new_revision_is_ready_and_drains_the_old_one() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec("a"))
+            await w.store.apply("default", "hello", spec("a"))
             await asyncio.sleep(0.01)
             (endpoint,) = w.route.backends[0].endpoints
             w.routes.busy = {("hello-00001", endpoint.address): 1}
-            w.store.apply("default", "hello", spec("b"))
+            await w.store.apply("default", "hello", spec("b"))
             await asyncio.sleep(1)
             assert [(each.revision, each.weight) for each in w.route.backends] == [("hello-00002", 100), ("hello-00001", 0)]
             assert w.names() == ["hello-00001", "hello-00002"]
@@ -156,16 +156,16 @@ def test_a_broken_update_never_takes_traffic_and_the_status_says_its_last_words(
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
             w.deployer.broken = {"sha256:artifact-b"}
-            w.store.apply("default", "hello", spec("a"))
+            await w.store.apply("default", "hello", spec("a"))
             await asyncio.sleep(0.01)
-            w.store.apply("default", "hello", spec("b"))
+            await w.store.apply("default", "hello", spec("b"))
             await asyncio.sleep(100)
             assert {each.revision for route in w.routes.past for each in route.backends} == {"hello-00001"}
             ready = w.condition("Ready")
             assert (ready.status, ready.reason) == ("False", "CrashLoop")
             assert "SyntaxError: bad" in ready.message
             assert "hello-00001 has the traffic" in ready.message
-            w.store.apply("default", "hello", spec("a"))
+            await w.store.apply("default", "hello", spec("a"))
             await asyncio.sleep(1)
             assert (w.condition("Ready").status, w.names()) == ("True", ["hello-00001"])
 
@@ -175,15 +175,15 @@ def test_a_broken_update_never_takes_traffic_and_the_status_says_its_last_words(
 def test_only_what_the_process_must_see_makes_a_new_revision() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.01)
-            w.store.apply("default", "hello", spec(scaling=Scaling(max=3), timeout=5.0, concurrency=2))
+            await w.store.apply("default", "hello", spec(scaling=Scaling(max=3), timeout=5.0, concurrency=2))
             await asyncio.sleep(0.01)
             assert w.names() == ["hello-00001"]
             assert (w.route.settings.timeout, w.route.settings.concurrency) == (5.0, 2)
             assert w.route.policy
             assert w.route.policy.maximum == 3
-            w.store.apply("default", "hello", spec(env={"A": "1"}))
+            await w.store.apply("default", "hello", spec(env={"A": "1"}))
             await asyncio.sleep(1)
             assert (w.names(), w.builder.built) == (["hello-00003"], ["a"])  # the artifact is the same
 
@@ -197,15 +197,15 @@ def test_a_build_is_tried_again_only_when_its_cause_may_pass() -> None:
                 "a": BuildResult(reason="RegistryAway", message="no answer", may_pass=True),
                 "b": BuildResult(reason="SyntaxError", message="line 1"),
             }
-            w.store.apply("default", "hello", spec("a"))
+            await w.store.apply("default", "hello", spec("a"))
             await asyncio.sleep(40)  # tried after 0, 5, 15 and 35 s
             assert w.builder.built == ["a"] * 4
             assert w.condition("Built").reason == "RegistryAway"
-            w.store.apply("default", "hello", spec("b"))
+            await w.store.apply("default", "hello", spec("b"))
             await asyncio.sleep(500)
             assert w.builder.built == ["a"] * 4 + ["b"]
             assert (w.condition("Ready").status, w.condition("Ready").reason) == ("False", "SyntaxError")
-            w.store.apply("default", "hello", spec("b", env={"TOKEN": "right"}))
+            await w.store.apply("default", "hello", spec("b", env={"TOKEN": "right"}))
             await asyncio.sleep(1)
             assert w.builder.built[-2:] == ["b", "b"]
 
@@ -216,9 +216,9 @@ def test_a_build_that_a_newer_source_makes_pointless_is_cancelled() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
             w.builder.open.clear()
-            w.store.apply("default", "hello", spec("a"))
+            await w.store.apply("default", "hello", spec("a"))
             await asyncio.sleep(0.01)
-            w.store.apply("default", "hello", spec("b"))
+            await w.store.apply("default", "hello", spec("b"))
             await asyncio.sleep(0.01)
             assert (w.builder.cancelled, w.builder.built) == (["a"], ["a", "b"])
             w.builder.open.set()
@@ -233,7 +233,7 @@ def test_builds_are_limited_and_projects_take_turns() -> None:
         async with world(loop, builds=1) as w:
             w.builder.open.clear()
             for project, name, source in (("p", "f1", "1"), ("p", "f2", "2"), ("p", "f3", "3"), ("q", "g", "9")):
-                w.store.apply(project, name, spec(source))
+                await w.store.apply(project, name, spec(source))
                 await asyncio.sleep(0.01)
             w.builder.open.set()
             await asyncio.sleep(1)
@@ -245,10 +245,10 @@ def test_builds_are_limited_and_projects_take_turns() -> None:
 def test_a_deleted_function_leaves_nothing() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.01)
             w.deployer.stop_at_once = False
-            w.store.mark_deleting("default", "hello")
+            await w.store.mark_deleting("default", "hello")
             await asyncio.sleep(3)
             assert KEY not in w.routes.table
             assert w.function.status.conditions[0].reason == "Deleting"  # its process still ends
@@ -266,7 +266,7 @@ def test_after_a_restart_everything_is_routed_again_and_nothing_is_built_or_star
     async def test(loop: VirtualLoop) -> None:
         store = MemoryFunctionStore(loop.wall)
         async with world(loop, store) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.01)
         async with world(loop, store) as w:
             await w.reconciler.synced.wait()
@@ -284,10 +284,10 @@ def test_a_deployer_that_fails_is_asked_again_and_disturbs_nobody() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
             w.deployer.fails = 3
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(0.05)
             assert w.names() == []
-            w.store.apply("default", "other", spec())
+            await w.store.apply("default", "other", spec())
             await asyncio.sleep(2)
             assert w.names() == ["hello-00001"]
             assert len(w.deployer.observe("default", "other")) == 1
@@ -298,7 +298,7 @@ def test_a_deployer_that_fails_is_asked_again_and_disturbs_nobody() -> None:
 def test_when_nothing_changes_nothing_is_done() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with world(loop) as w:
-            w.store.apply("default", "hello", spec())
+            await w.store.apply("default", "hello", spec())
             await asyncio.sleep(1)
             changes: list[str] = []
             w.store.watch(lambda project, name: changes.append(name))
@@ -316,13 +316,13 @@ def test_garbage_is_what_neither_a_function_nor_a_kept_revision_references() -> 
     async def main() -> None:
         store, sources, builder = MemoryFunctionStore(), MemorySourceStore(), WorldBuilder()
         reconciler = Reconciler(store, builder, WorldDeployer(), WorldRoutes(), sources)
-        now, before, gone = (sources.put({"a": content}) for content in (b"1", b"2", b"3"))
-        function = store.apply("default", "hello", spec())
-        store.apply("default", "hello", replace(function.spec, source=now))
+        now, before, gone = [await sources.put({"a": content}) for content in (b"1", b"2", b"3")]
+        function = await store.apply("default", "hello", spec())
+        await store.apply("default", "hello", replace(function.spec, source=now))
         old = Revision(name="hello-00001", generation=1, artifact="art-2", spec=replace(function.spec, source=before))
-        store.put_revision("default", "hello", old)
+        await store.put_revision("default", "hello", old)
         assert await reconciler.garbage.collect() == (1, 0)
-        assert [sources.has(each) for each in (now, before, gone)] == [True, True, False]
+        assert [await sources.has(each) for each in (now, before, gone)] == [True, True, False]
         assert builder.kept == {"art-2"}
 
     asyncio.run(main())

@@ -6,7 +6,8 @@ import pytest
 from controller_world import spec
 
 from controller.errors import Invalid
-from controller.model import FunctionSpec, Resources, Scaling, Trigger
+from controller.local import refusals
+from controller.model import FunctionSpec, Git, Resources, Scaling, Share, Trigger
 from controller.quantity import cpus, memory_bytes
 from controller.validate import decode, policy, validate
 
@@ -28,7 +29,6 @@ def test_every_error_of_shape_is_told_at_once() -> None:
     document = {"scalling": 1, "scaling": {"mins": 1, "max": "a", "metric": "cpu"}, "env": {"A": 1}, "triggers": [{"broker": 1}]}
     assert told(document) == {
         "scalling": "is not a field; did you mean scaling?",
-        "runtime": "is missing",
         "env.A": "must be text, was 1",
         "scaling.mins": "is not a field; did you mean min?",
         "scaling.max": "must be a whole number, was text",
@@ -60,6 +60,28 @@ def test_what_is_usual_is_valid() -> None:
     assert validate("a" * 52, spec(scaling=Scaling(min=2, max=2, initial=0, metric="rps", target=9), timeout=0)) == []
 
 
+def test_an_image_of_ones_own_a_repository_and_shares_of_the_traffic_are_valid() -> None:
+    assert validate("f", FunctionSpec(image="registry.example:5000/team/app:1.2@sha256:" + "0" * 64, port=3000)) == []
+    assert validate("f", FunctionSpec(image="nginx")) == []
+    assert validate("f", FunctionSpec(runtime="python", git=Git(url="https://host/x.git", ref="v1", path="api"))) == []
+    assert validate("f", spec(traffic=(Share(revision="f-00001", percent=90), Share(percent=10)), replicas=0)) == []
+    decoded = decode({"image": "a:1", "git": None, "envFrom": ["s"], "traffic": [{"percent": 100}], "replicas": None})
+    assert (decoded.git, decoded.env_from, decoded.traffic, decoded.replicas) == (None, ("s",), (Share(percent=100),), None)
+    assert told({"git": {"ulr": "x"}, "replicas": "2"}) == {
+        "git.ulr": "is not a field; did you mean url?",
+        "git.url": "is missing",
+        "replicas": "must be a whole number, was text",
+    }
+
+
+def test_on_one_machine_what_only_a_cluster_can_do_is_refused_with_a_reason() -> None:
+    assert refusals.check("f", spec()) == []
+    image = refusals.check("f", FunctionSpec(image="a:1", env_from=("s",), image_pull_secrets=("p",)))
+    assert [each.field for each in image] == ["image", "envFrom", "imagePullSecrets"]
+    git = refusals.check("f", FunctionSpec(runtime="dockerfile", git=Git(url="https://h/x")))
+    assert [str(each).partition(":")[0] for each in git] == ["git", "runtime"]
+
+
 WRONG: list[tuple[str, FunctionSpec, str, str]] = [
     ("", spec(), "name", "is missing"),
     ("Hello", spec(), "name", "is not a DNS label"),
@@ -69,6 +91,22 @@ WRONG: list[tuple[str, FunctionSpec, str, str]] = [
     ("f", spec(type="EVENT", triggers=(TRIGGER, TRIGGER)), "triggers[1]", "same as triggers[0]"),
     ("f", spec(type="EVENT", triggers=(Trigger(broker=" ", subject="s"),)), "triggers[0].broker", "is empty"),
     ("f", FunctionSpec(runtime="nodejs", source=spec().source), "runtime", "did you mean node?"),
+    ("f", FunctionSpec(source=spec().source), "runtime", "is missing: use node, python or dockerfile, or give an image"),
+    ("f", FunctionSpec(image="Not An Image"), "image", "is not the name of an image"),
+    ("f", FunctionSpec(image="a/b:1", runtime="node"), "runtime", "must be absent with an image"),
+    ("f", FunctionSpec(image="a/b:1", port=70000), "port", "must be from 0 to 65535"),
+    ("f", spec(port=80), "port", "must be absent without an image"),
+    ("f", FunctionSpec(runtime="node", git=Git(url="/etc")), "git.url", "is not the address of a repository"),
+    ("f", FunctionSpec(runtime="node", git=Git(url="https://me:pw@host/x")), "git.url", "must not have a user or password"),
+    ("f", FunctionSpec(runtime="node", git=Git(url="git@host:x", ref="-x")), "git.ref", "is not a branch"),
+    ("f", FunctionSpec(runtime="node", git=Git(url="ssh://h/x", path="../y")), "git.path", "is not a path inside"),
+    ("f", spec(git=Git(url="https://h/x")), "source", "must be absent with git"),
+    ("f", spec(env_from=("A",)), "envFrom[0]", "is not the name of a Secret"),
+    ("f", spec(image_pull_secrets=("",)), "imagePullSecrets[0]", "is not the name of a Secret"),
+    ("f", spec(replicas=-1), "replicas", "must be from 0 to 1000"),
+    ("f", spec(traffic=(Share(percent=90),)), "traffic", "must add up to 100 percent, was 90"),
+    ("f", spec(traffic=(Share(percent=50), Share(percent=50))), "traffic[1].revision", "is given twice"),
+    ("f", spec(traffic=(Share(revision="g-00001", percent=100),)), "traffic[0].revision", "is no revision of f"),
     ("f", FunctionSpec(runtime="node"), "source", "is missing: send the function's files"),
     ("f", FunctionSpec(runtime="node", source="sha256:../../x"), "source", "is not a digest"),
     ("f", spec(entry="../a.js"), "entry", "is not a path inside the source"),
