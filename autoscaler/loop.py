@@ -48,9 +48,18 @@ class Explanation(NamedTuple):
     load: Load
 
 
+class Standing(NamedTuple):
+    """How one route stands after the last tick."""
+
+    ready: int  # replicas
+    decision: Decision
+    load: Load
+
+
 @dataclass(slots=True)
 class _State:
     memory: Memory = field(default_factory=Memory)
+    changes: dict[str, int] = field(default_factory=dict)  # rule -> times that it changed the number of replicas
     latest: tuple[Decision, Load] | None = None
     told_at: float = 0.0
     ready_since: float | None = None  # monotonic seconds: since when there is a replica; None: there is none
@@ -112,6 +121,19 @@ class Loop(Generic[K]):
         state = self._states.get(key)
         return state.latest if state else None
 
+    def standings(self) -> dict[K, Standing]:
+        """Every route that this one scales and that is not just asleep."""
+        return {
+            key: Standing(load.ready, decision, load)
+            for key, state in self._states.items()
+            if state.latest is not None
+            for decision, load in (state.latest,)
+        }
+
+    def changes(self) -> dict[K, dict[str, int]]:
+        """Rule -> how often it changed the number of replicas, of every route that this one scales."""
+        return {key: dict(state.changes) for key, state in self._states.items() if state.changes}
+
     def _asleep(self, target: Target[K]) -> bool:
         """Nothing there, nothing wanted, nothing seen: most of 10,000 routes, most of the time."""
         state = self._states.get(target.key)
@@ -132,6 +154,7 @@ class Loop(Generic[K]):
         state.latest = (decision, load)
         if decision.replicas != before:
             log.info("%s: %d -> %d (%s)", target.key, before, decision.replicas, decision.reason)
+            state.changes[decision.rule] = state.changes.get(decision.rule, 0) + 1
             state.history.append(Explanation(self._wall(), before, decision, load))
         elif decision.replicas == target.ready or now - state.told_at < REPEAT:
             return

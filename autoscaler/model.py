@@ -11,6 +11,8 @@ TARGETS: Final[dict[Metric, float]] = {
     "rps": 200.0,
 }  # for one replica, where the owner names none (Knative's)
 
+RULES: Final = ("stable", "panic", "idle", "asleep", "minimum", "maximum", "samples")  # what can decide
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -76,3 +78,8 @@ class Decision:
 
     replicas: int
     reason: str
+
+    @property
+    def rule(self) -> str:
+        """The reason's first word, one of RULES: what may be a metric's label."""
+        return self.reason.split(" ", 1)[0].rstrip(":")

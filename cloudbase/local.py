@@ -36,6 +36,7 @@ from controller.reconcile import Reconciler
 from router.dataplane import DataPlane
 from router.meters import PAGE, Meters
 from router.metrics import RouterMetrics
+from router.scaling_metrics import AutoscalerMetrics
 from router.settings import Settings as RouterSettings
 from router.wire.poller import new_event_loop
 
@@ -125,7 +126,7 @@ async def _rooms(settings: Settings, limits: RouterSettings, place: Place) -> As
         junction.tell_schedule(deployer)
         await deployer.start()
         try:
-            yield Rooms(store, sources, deployer, reconciler, plane, junction, _registry(book))
+            yield Rooms(store, sources, deployer, reconciler, plane, junction, _registry(book, junction))
         finally:
             plane.close()
             await deployer.close()
@@ -162,11 +163,12 @@ def _stop_signals(data: Path) -> asyncio.Event:
     return stop
 
 
-def _registry(book: memoryview) -> CollectorRegistry:
+def _registry(book: memoryview, junction: Junction) -> CollectorRegistry:
     registry = CollectorRegistry()
     router = RouterMetrics()
     router.join(HERE, book)
     registry.register(router)
+    registry.register(AutoscalerMetrics(junction.autoscaler))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -30,6 +30,7 @@ from router.meters import PAGE, Meters
 from router.metrics import RouterMetrics
 from router.model import RouteKey
 from router.ports import Scaler
+from router.scaling_metrics import AutoscalerMetrics
 from router.settings import BadSetting, Settings
 from router.settings import load as settings_of
 from router.wire.poller import new_event_loop
@@ -139,6 +140,7 @@ def _registry(book: memoryview, control: Control) -> CollectorRegistry:
     router.join(HERE, book)
     registry.register(router)
     registry.register(KubeMetrics(control.reading))
+    registry.register(AutoscalerMetrics(control.autoscaler))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.decide import Memory, decide
-from autoscaler.model import Load, Policy
+from autoscaler.model import RULES, Load, Policy
 
 amounts = st.one_of(st.just(0.0), st.floats(0, 5000, allow_nan=False))
 
@@ -57,7 +57,7 @@ def test_every_decision_keeps_the_rules(history: tuple[Policy, list[tuple[float,
         decision, after = decide(policy, load, memory, now)
         count = decision.replicas
         assert policy.minimum <= count <= policy.maximum
-        assert decision.reason
+        assert decision.rule in RULES
         if not load.complete:
             assert count >= min(held, policy.maximum), "down while samples are missing"
         if now < after.panic_until:
