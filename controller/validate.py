@@ -52,6 +52,23 @@ def validate(name: str, spec: FunctionSpec) -> list[FieldError]:
     return [error for rule in _RULES for error in rule(name, spec)]
 
 
+def judged(name: str, document: object) -> list[FieldError]:
+    """What is wrong with a document, as `decode` and `validate` tell it; its sense only where its shape is right."""
+    try:
+        return validate(name, decode(document))
+    except Invalid as error:
+        return error.errors
+
+
+def taken(holder: str) -> FieldError:
+    """A name whose address somebody else has: `holder` is "Function b/hello"."""
+    return FieldError(
+        "name",
+        f"is taken: {holder} answers at its address already; choose another name, or give one of the namespaces a project of"
+        " its own (label cloudbase.dev/project)",
+    )
+
+
 def policy(spec: FunctionSpec) -> Policy:
     """What the spec's scaling means to the autoscaler.
 

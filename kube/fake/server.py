@@ -23,7 +23,10 @@ REASONS = {
     500: "InternalError",
     503: "ServiceUnavailable",
 }
-CLUSTER_WIDE = {"namespaces", "nodes", "customresourcedefinitions"}
+CLUSTER_WIDE = {
+    "namespaces", "nodes", "customresourcedefinitions", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
+    "tokenreviews", "subjectaccessreviews",
+}  # fmt: skip
 DISCONNECTS = (ConnectionError, asyncio.IncompleteReadError, TimeoutError)
 
 
