@@ -99,12 +99,12 @@ def _path(field: str) -> str:
 
 
 def _filled(given: Mapping[str, Any], whole: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
-    """JSON patch operations that add what `given` lacks of `whole`."""
+    """JSON patch operations that add what `given` lacks of `whole`; what is empty stays away, as nobody gains by reading it."""
     operations: list[dict[str, Any]] = []
     for key, value in whole.items():
         at = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
-        if key not in given:
+        if key not in given and value not in (None, "", {}, [], ()):
             operations.append({"op": "add", "path": at, "value": value})
-        elif isinstance(value, dict) and isinstance(given[key], dict):
+        elif isinstance(value, dict) and isinstance(given.get(key), dict):
             operations += _filled(given[key], value, at)
     return operations

@@ -15,7 +15,7 @@ from controller.errors import Invalid
 from controller.kube.admission import decide
 from controller.kube.admission.holders import Claim, holder
 from controller.kube.admission.model import API_VERSION, Answer, BadReview, Kind, Request, decoded, encoded
-from controller.model import FunctionSpec
+from controller.model import FunctionSpec, Scaling
 from controller.validate import decode, judged
 
 FUNCTION, REVISION = Kind("cloudbase.dev", "v1alpha1", "Function"), Kind("cloudbase.dev", "v1alpha1", "Revision")
@@ -61,7 +61,9 @@ def test_what_is_left_out_is_filled_in_and_what_is_given_stays(spec: dict[str, A
     answer = decide.default(write(asked), nobody)
     assert answer.allowed
     whole = patched(asked, answer)
-    assert whole == msgspec.json.decode(msgspec.json.encode(decode(GOOD_SPEC | spec)))
+    assert decode(whole) == decode(GOOD_SPEC | spec)
+    filled = {"type", "deploy", "scaling", "resources", "timeout", "idleTimeout", "drainTimeout", "concurrency"}
+    assert filled <= set(whole) and set(Scaling.__struct_encode_fields__) == set(whole["scaling"])
     assert decide.default(write(whole), nobody).patch == ()  # nothing is left to fill in
 
 
