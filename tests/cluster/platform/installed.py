@@ -76,6 +76,15 @@ class Platform:
         parts = [chart.program(), verb, self.release, *arguments, "--namespace", self.namespace, *options]
         return command(*parts, text=json.dumps(values), within=within)
 
+    @property
+    def chart(self) -> Path:
+        """The chart's folder."""
+        return chart.CHART
+
+    def kubectl(self, *arguments: str) -> str:
+        """kubectl in this release's namespace."""
+        return kubectl("-n", self.namespace, *arguments)
+
     def install(self, **values: Any) -> None:
         """Install, or bring up to date, and wait until every part is ready."""
         repository, _, tag = self.image.rpartition(":")
@@ -88,21 +97,21 @@ class Platform:
 
     def url(self, path: str) -> str:
         """A path of the router's Service, by its address: these tests run where a cluster's services can be reached."""
-        address = kubectl("-n", self.namespace, "get", "service", f"{self.release}-router", "-o", "jsonpath={.spec.clusterIP}")
+        address = self.kubectl("get", "service", f"{self.release}-router", "-o", "jsonpath={.spec.clusterIP}")
         return f"http://{address}{path}"
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """The pods of a part that are not going away."""
         selector = f"app.kubernetes.io/component={component},app.kubernetes.io/instance={self.release}"
-        found = json.loads(kubectl("-n", self.namespace, "get", "pods", "-l", selector, "-o", "json"))["items"]
+        found = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def tell(self) -> str:
         """What somebody who looks for the reason of a failure wants to see."""
-        parts = [kubectl("-n", self.namespace, "get", "all,events", "-o", "wide")]
+        parts = [self.kubectl("get", "all,events", "-o", "wide")]
         for component in ("router", "controller"):
             selector = f"app.kubernetes.io/component={component}"
-            parts.append(kubectl("-n", self.namespace, "logs", "--prefix", "--tail", "80", "-l", selector))
+            parts.append(self.kubectl("logs", "--prefix", "--tail", "80", "-l", selector))
         return "\n".join(parts)
 
 
