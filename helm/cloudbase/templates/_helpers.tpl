@@ -36,6 +36,15 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
+{{/* Annotations by which a Prometheus without an operator finds the admin port. */}}
+{{- define "cloudbase.scraped" -}}
+{{- if .Values.metrics.scrapeAnnotations -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: "8081"
+prometheus.io/path: /metrics
+{{- end -}}
+{{- end -}}
+
 {{/* What each container of the platform may do: nothing. */}}
 {{- define "cloudbase.container-security" -}}
 allowPrivilegeEscalation: false

@@ -36,6 +36,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a service type that is none": ({"router": {"service": {"type": "Public"}}}, "/router/service/type"),
     "a port that is none": ({"router": {"service": {"port": 70000}}}, "/router/service/port"),
     "memory in words": ({"router": {"resources": {"limits": {"memory": "much"}}}}, "/router/resources/limits/memory"),
+    "an ingress host with a path": ({"ingress": {"hosts": ["a.example.com/fn"]}}, "/ingress/hosts/0"),
+    "a certificate without its secret": ({"ingress": {"tls": [{"hosts": ["a.example.com"]}]}}, "/ingress/tls/0"),
+    "an HTTPRoute without a gateway": ({"httpRoute": {"enabled": True}}, "/httpRoute/parents"),
+    "a peer that is anybody": ({"networkPolicy": {"clients": [{}]}}, "/networkPolicy/clients/0"),
+    "an interval in words": ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "/metrics/serviceMonitor/interval"),
     "a variable without a name": ({"router": {"env": [{"value": "1"}]}}, "/router/env/0"),
 }
 
