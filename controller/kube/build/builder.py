@@ -1,0 +1,185 @@
+"""Builds functions in a cluster: source -> image, by a Job for each key, never twice for the same source and settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+
+from controller.errors import StoreFailed
+from controller.kube.build import names
+from controller.kube.build.handover import one_time_url
+from controller.kube.build.jobs import Ending, Jobs, quietly
+from controller.kube.build.names import Recipe
+from controller.kube.build.pods import Pods
+from controller.kube.build.registry import Registry
+from controller.kube.build.render import Task
+from controller.kube.build.results import Kept, Results
+from controller.kube.build.settings import BuildSettings
+from controller.kube.build.sources import KubeSourceStore, Stored
+from controller.kube.build.sweep import sweep
+from controller.model import Function
+from controller.ports import BuildResult
+from kube.client import Client
+from kube.errors import KubeError
+
+LOG_LINES = 100  # kept of each build
+KEPT_LINES = 20  # kept with its result
+OWN = "dockerfile"  # the runtime whose Dockerfile is in the source
+
+Progress = Callable[[str], None]
+
+
+class KubeBuilder:
+    """The port `controller.ports.Builder`. Run `run()` in a task while it is used."""
+
+    def __init__(
+        self, client: Client, settings: BuildSettings, sources: KubeSourceStore, registry: Registry,
+        recipes: Mapping[str, Recipe],
+        *, clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """`recipes` by the name of the runtime; `clock` in unix seconds."""
+        self._client, self._settings, self._sources, self._recipes = client, settings, sources, recipes
+        self._pods = Pods(client, settings.namespace)
+        self._jobs = Jobs(client, settings, self._pods, clock)
+        self._results = Results(client, settings, registry, clock=clock)
+        self._running: dict[str, _Build] = {}
+        self._detached = False
+
+    async def run(self) -> None:
+        """Follow the pods of builds until cancelled."""
+        await self._pods.run()
+
+    def detach(self) -> None:
+        """Leave the Jobs alone from now on, also those whose build is cancelled: another controller takes them up."""
+        self._detached = True
+
+    async def build(self, function: Function, progress: Progress) -> BuildResult:
+        """Build the function's source, join the build of it that is under way, or find it done. A failed build is a result."""
+        began = time.monotonic()
+        try:
+            stored = await self._sources.find(function.spec.source)
+            if stored is None:
+                return BuildResult(reason="SourceMissing", message="the source is not kept any more: deploy it again")
+            task = self._task(function, stored)
+            if isinstance(task, BuildResult):
+                return task
+            if task.key not in self._running and (kept := await self._results.get(task.key)):
+                progress("built before, nothing to do")
+                return _cached(kept, time.monotonic() - began)
+        except (KubeError, StoreFailed) as error:
+            return _unavailable(error)
+        return await self._join(task, progress)
+
+    async def prune(self, keep: Collection[str]) -> int:
+        """Delete images that are not in `keep`, and what a killed controller left of builds; returns how many images."""
+        try:
+            await sweep(self._client, self._settings.namespace, set(self._running))
+            return await self._results.prune(keep)
+        except KubeError as error:
+            raise StoreFailed(f"old builds cannot be collected: {error}") from error
+
+    # --- what to build ---
+
+    def _task(self, function: Function, stored: Stored) -> Task | BuildResult:
+        spec, known, settings = function.spec, stored.facts, self._settings
+        own = spec.runtime == OWN
+        if own and not known.dockerfile:
+            return BuildResult(
+                reason="BadDockerfile", message="the source has no Dockerfile in its topmost folder, which its runtime asks for"
+            )
+        recipe = None if own else self._recipes.get(spec.runtime)
+        if recipe is None and not own:
+            return BuildResult(reason="RuntimeUnavailable", message=f'there is no runtime "{spec.runtime}" here')
+        key = names.build_key(settings, recipe, function.project, stored.digest, spec.runtime, known)
+        if stored.manifest and not settings.handover:
+            return BuildResult(
+                reason="SourceTooLarge",
+                message="the source is larger than 1 MiB, and the build settings have no handover URL to fetch it by",
+            )
+        return Task(
+            key=key,
+            project=function.project,
+            function=function.name,
+            source=stored.digest,
+            install=known.install(spec.runtime) if recipe else (),
+            base=settings.bases.get(spec.runtime, "") if recipe else "",
+            recipe=recipe,
+            url=one_time_url(settings, key) if stored.manifest else "",
+        )
+
+    # --- building it ---
+
+    async def _join(self, task: Task, progress: Progress) -> BuildResult:
+        build = self._running.get(task.key)
+        if build is None:
+            build = self._running[task.key] = _Build(task)
+            build.task = asyncio.create_task(self._run(build), name=f"build {task.key}")
+            build.task.add_done_callback(lambda _: self._forget(build))
+        assert build.task is not None
+        for line in build.log:
+            progress(line)
+        build.listeners.append(progress)
+        try:
+            return await asyncio.shield(build.task)
+        finally:
+            build.listeners.remove(progress)
+            if not build.listeners and not build.task.done():  # nobody wants it any more
+                self._forget(build)
+                build.task.cancel()
+                await asyncio.wait([build.task])  # until nothing half-made is left
+
+    def _forget(self, build: _Build) -> None:
+        if self._running.get(build.work.key) is build:
+            del self._running[build.work.key]
+
+    async def _run(self, build: _Build) -> BuildResult:
+        try:
+            ending = await self._jobs.run(build.work, build.say)
+            return await self._keep(build, ending)
+        except (KubeError, TimeoutError) as error:
+            return _unavailable(error)
+        finally:
+            if not self._detached:
+                await asyncio.shield(self._remove(build.work.key))
+
+    async def _keep(self, build: _Build, ending: Ending) -> BuildResult:
+        lines = ending.lines[-LOG_LINES:]
+        if failure := ending.failure:
+            return BuildResult(
+                reason=failure.reason, message=failure.message, log=lines, seconds=ending.seconds, may_pass=failure.may_pass
+            )
+        repository = names.image(self._settings, build.work.project, build.work.function)
+        artifact = names.artifact(self._settings, repository, ending.digest)
+        await self._results.put(build.work, artifact, ending.seconds, lines[-KEPT_LINES:])
+        return BuildResult(artifact=artifact, log=lines, seconds=ending.seconds)
+
+    async def _remove(self, key: str) -> None:
+        try:
+            await self._jobs.remove(key)
+        except KubeError as error:
+            quietly(error)
+
+
+class _Build:
+    """One build under way, and who listens to it."""
+
+    def __init__(self, work: Task) -> None:
+        self.work = work
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.listeners: list[Progress] = []
+        self.task: asyncio.Task[BuildResult] | None = None
+
+    def say(self, line: str) -> None:
+        self.log.append(line)
+        for listener in list(self.listeners):
+            listener(line)
+
+
+def _cached(kept: Kept, seconds: float) -> BuildResult:
+    return BuildResult(artifact=kept.artifact, log=kept.log, seconds=seconds, cached=True)
+
+
+def _unavailable(error: Exception) -> BuildResult:
+    return BuildResult(reason="ClusterUnavailable", message=f"the cluster could not be asked: {error}", may_pass=True)

@@ -1,0 +1,172 @@
+"""Keeps sources in the builds' namespace by the digest of their canonical tar: up to 1 MiB in a Secret, above in the registry.
+
+Each has a small ConfigMap of the same name that says where its content is and what a build needs to know of it; so they can be
+listed without their content. Content is written first and the ConfigMap last: what is found is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import io
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import msgspec
+
+from controller import archive, tarball
+from controller.documents import rfc3339
+from controller.errors import StoreFailed
+from controller.kube.build import names
+from controller.kube.build.facts import Facts, facts
+from controller.kube.build.names import MANAGER
+from controller.kube.build.registry import Registry, RegistryError
+from controller.kube.build.settings import BuildSettings
+from kube.client import Client
+from kube.errors import KubeError, NotFound
+from kube.model import Metadata
+from kube.resource import CONFIG_MAPS, SECRETS
+from kube.watch import Scope
+
+SECRET_BYTES = 1 << 20  # what a Secret may hold; larger sources go to the registry
+REPOSITORY = "cloudbase.sources"  # within the registry
+FILE = "source.tar.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A source that is kept."""
+
+    digest: str
+    facts: Facts
+    manifest: str = ""  # digest of its artifact in the registry; "" = it is in its Secret
+
+
+class KubeSourceStore:
+    """The port `controller.ports.SourceStore` in a cluster."""
+
+    def __init__(
+        self, client: Client, settings: BuildSettings, registry: Registry, *, limits: archive.Limits | None = None,
+        young: float = 600.0, clock: Callable[[], float] = time.time, in_secret: int = SECRET_BYTES,
+    ) -> None:  # fmt: skip
+        """`young`: seconds that a tree nobody references is kept, for its function may be about to be stored."""
+        self._client, self._registry = client, registry
+        self._namespace = settings.namespace
+        self._limits = limits or archive.Limits()
+        self._young, self._clock, self._in_secret = young, clock, in_secret
+        self.repository = repository(settings)
+
+    async def put(self, files: dict[str, bytes]) -> str:
+        return await self._keep(await asyncio.to_thread(archive.from_files, files, self._limits))
+
+    async def put_archive(self, data: bytes) -> str:
+        return await self._keep(await asyncio.to_thread(tarball.read, data, self._limits))
+
+    async def has(self, digest: str) -> bool:
+        return await self.find(digest) is not None
+
+    async def find(self, digest: str) -> Stored | None:
+        """What is known of a source. Raises StoreFailed."""
+        try:
+            found = await self._client.get(CONFIG_MAPS, names.source_name(digest), self._namespace)
+        except NotFound:
+            return None
+        except KubeError as error:
+            raise _failed(error) from error
+        metadata = found.get("metadata", {})
+        noted = metadata.get("annotations") or {}
+        if noted.get(names.SOURCE) != digest or metadata.get("deletionTimestamp"):
+            return None
+        known = msgspec.json.decode((found.get("data") or {}).get("facts", "{}"), type=Facts)
+        return Stored(digest, known, noted.get(names.WHERE, ""))
+
+    async def prune(self, keep: Collection[str]) -> int:
+        kept = {names.source_name(digest) for digest in keep}
+        try:
+            listed = await self._client.list(CONFIG_MAPS.decoded_as(Metadata), Scope(self._namespace, _selector()))
+            old = rfc3339(self._clock() - self._young)
+            gone = [each for each in listed if each.metadata.name not in kept and _used_at(each) <= old]
+            for each in gone:
+                await self._drop(each)
+        except KubeError as error:
+            raise _failed(error) from error
+        return len(gone)
+
+    # --- how ---
+
+    async def _keep(self, tree: archive.Tree) -> str:
+        digest, packed = await asyncio.to_thread(_pack, tree)
+        manifest = ""
+        try:
+            if len(packed) <= self._in_secret:
+                await self._put_secret(digest, packed)
+            else:
+                manifest = await self._registry.push(self.repository, digest.removeprefix("sha256:"), packed)
+            await self._put_note(Stored(digest, facts(tree), manifest))
+        except (KubeError, RegistryError) as error:
+            raise _failed(error) from error
+        return digest
+
+    async def _put_secret(self, digest: str, packed: bytes) -> None:
+        name = names.source_name(digest)
+        content = {FILE: base64.b64encode(packed).decode()}
+        body = {"metadata": {"labels": names.labels("source"), "annotations": {names.SOURCE: digest}}, "data": content}
+        await self._client.apply(SECRETS, name, body, MANAGER, self._namespace, force=True)
+
+    async def _put_note(self, stored: Stored) -> None:
+        noted = {names.SOURCE: stored.digest, names.USED_AT: rfc3339(self._clock())}
+        noted |= {names.WHERE: stored.manifest} if stored.manifest else {}
+        body = {
+            "metadata": {"labels": names.labels("source"), "annotations": noted},
+            "data": {"facts": msgspec.json.encode(stored.facts).decode()},
+        }
+        await self._client.apply(CONFIG_MAPS, names.source_name(stored.digest), body, MANAGER, self._namespace, force=True)
+
+    async def _drop(self, note: Metadata) -> None:
+        """Content first: what is left of a deletion that was broken off is found again."""
+        name, manifest = note.metadata.name, (note.metadata.annotations or {}).get(names.WHERE, "")
+        if manifest:
+            await self._registry.delete(self.repository, manifest)
+        else:
+            await _delete_secret(self._client, name, self._namespace)
+        try:
+            await self._client.delete(CONFIG_MAPS, name, self._namespace, resource_version=note.metadata.resource_version)
+        except NotFound:
+            pass  # somebody else collected it
+
+
+def repository(settings: BuildSettings) -> str:
+    """Where large sources are, within the registry."""
+    return f"{settings.registry}/{REPOSITORY}".partition("/")[2]
+
+
+def _selector() -> str:
+    return ",".join(f"{key}={value}" for key, value in names.labels("source").items())
+
+
+def _used_at(note: Metadata) -> str:
+    return (note.metadata.annotations or {}).get(names.USED_AT, "")
+
+
+def _pack(tree: archive.Tree) -> tuple[str, bytes]:
+    """Digest and tar.gz; the same bytes for the same tree."""
+    sha256, packed = hashlib.sha256(), io.BytesIO()
+    with gzip.GzipFile("", "wb", 6, packed, mtime=0) as stream:
+        for chunk in archive.canonical(tree):
+            sha256.update(chunk)
+            stream.write(chunk)
+    return f"sha256:{sha256.hexdigest()}", packed.getvalue()
+
+
+async def _delete_secret(client: Client, name: str, namespace: str) -> None:
+    try:
+        await client.delete(SECRETS, name, namespace)
+    except NotFound:
+        pass  # it is what was wanted
+
+
+def _failed(error: Exception) -> StoreFailed:
+    return StoreFailed(f"the store of sources cannot be used: {error}")
