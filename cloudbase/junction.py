@@ -40,6 +40,10 @@ class Junction:
         self._routes[route.key] = route
         self.plane.put(route)
 
+    def path(self, key: RouteKey) -> str:
+        """As controller.ports.Published."""
+        return f"/fn/{key}"
+
     async def withdraw(self, key: RouteKey) -> None:
         """As controller.ports.Published."""
         self._routes.pop(key, None)

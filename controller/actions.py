@@ -30,10 +30,13 @@ class Observed:
     build: Build | None = None
     replicas: tuple[Replica, ...] = ()
     applied: Mapping[str, int] = field(default_factory=dict)  # revision -> replicas that the deployer was asked for
+    drifted: frozenset[str] = frozenset()  # revisions of which something runs otherwise than the deployer would have it
     route: Route | None = None  # as published
+    path: str = ""  # where the routers serve it: "/fn/hello"
     in_flight: Mapping[str, int] = field(default_factory=dict)  # replica -> requests now; absent = 0
     draining: Mapping[str, float] = field(default_factory=dict)  # replica -> unix seconds since when it only finishes
     wanted: int = 0  # replicas the autoscaler asked for
+    routers_scale: bool = False  # routers set the replicas of what they route, find and drain them: `applied` tells the number
 
 
 @dataclass(frozen=True, slots=True)

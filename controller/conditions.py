@@ -21,7 +21,7 @@ def assess(function: Function, observed: Observed, rollout: Rollout, now: float)
     """All conditions; those whose status is as before keep the time of their transition."""
     built = _built(observed, rollout)
     deployed = _deployed(observed, rollout, now)
-    routed = _routed(rollout)
+    routed = _routed(observed, rollout)
     return transitions(function, (built, deployed, routed, _ready(built, deployed, routed)), now)
 
 
@@ -46,8 +46,8 @@ def starting_until(rollout: Rollout, observed: Observed) -> float | None:
 
 def _built(observed: Observed, rollout: Rollout) -> Condition:
     build = observed.build
-    if rollout.target:
-        return _condition("Built", "True", "Built", f"artifact {rollout.target.artifact}")
+    if artifact := rollout.newest.artifact if rollout.newest else rollout.unreleased:
+        return _condition("Built", "True", "Built", f"artifact {artifact}")
     if build is None or not build.started:
         return _condition("Built", "Unknown", "Queued", "the build waits for a free place")
     if build.result is None:
@@ -60,6 +60,8 @@ def _built(observed: Observed, rollout: Rollout) -> Condition:
 
 def _deployed(observed: Observed, rollout: Rollout, now: float) -> Condition:
     target = rollout.target
+    if target is None and rollout.unreleased:
+        return _condition("Deployed", "Unknown", "Unreleased", "what was built waits to be released: cloudbase deploy NAME")
     if target is None:
         return _condition("Deployed", "Unknown", "NotBuilt", "there is nothing to run yet")
     if target.proven_at and ready(observed, target.name):
@@ -80,12 +82,19 @@ def _deployed(observed: Observed, rollout: Rollout, now: float) -> Condition:
     return _condition("Deployed", "Unknown", "Starting", f"{target.name} starts" + (f": {words}" if words else ""))
 
 
-def _routed(rollout: Rollout) -> Condition:
-    routed, target = rollout.routed, rollout.target
+def _routed(observed: Observed, rollout: Rollout) -> Condition:
+    routed = rollout.routed
+    if rollout.asked.missing:
+        there = ", ".join(each.name for each in observed.revisions) or "none yet"
+        words = f"traffic names {rollout.asked.missing}, and there is no such revision; there are: {there}"
+        return _condition("Routed", "False", "RevisionMissing", words)
     if routed is None:
         return _condition("Routed", "False", "NotRouted", "no revision was ready yet")
-    if target is None or routed.name != target.name:
+    if not rollout.asked.shares or rollout.shares != rollout.asked.shares:
         return _condition("Routed", "True", "OldRevision", f"{routed.name} has the traffic until the new revision is ready")
+    if len(rollout.shares) > 1:
+        words = ", ".join(f"{name} {percent} %" for name, percent in rollout.shares.items())
+        return _condition("Routed", "True", "Shared", f"the traffic is shared: {words}")
     if not routed.proven_at:
         return _condition("Routed", "True", "Unproven", f"{routed.name} has the traffic unproven, as scaling.initial is 0")
     return _condition("Routed", "True", "Routed", f"{routed.name} has the traffic")
@@ -93,7 +102,7 @@ def _routed(rollout: Rollout) -> Condition:
 
 def _ready(built: Condition, deployed: Condition, routed: Condition) -> Condition:
     still = f" ({routed.message})" if routed.status == "True" and routed.reason == "OldRevision" else ""
-    for each in (built, deployed):
+    for each in (built, deployed, *([routed] if routed.reason == "RevisionMissing" else [])):
         if each.status == "False":
             return _condition("Ready", "False", each.reason, f"{each.message}{still}")
     for each in (built, deployed, routed):

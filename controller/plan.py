@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from controller import conditions, rollout
+from controller import conditions, rollout, traffic
 from controller.actions import (
     Action,
     DropRevision,
@@ -34,6 +34,8 @@ from controller.rollout import Rollout, Settled
 from controller.validate import policy
 from router.model import Backend, Route, RouteKey, Settings
 
+LINES = 20  # of a build's output that the status keeps
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -43,6 +45,7 @@ class Rules:
     kept_revisions: int = 3  # proven ones beside the routed, to go back to
     retry_first: float = 5.0  # seconds until a build that may pass is tried again, doubled each time
     retry_longest: float = 300.0  # seconds
+    routers_scale: bool = False  # as in Observed: so it is in a cluster
 
 
 def plan(function: Function, observed: Observed, now: float, rules: Rules | None = None) -> Plan:
@@ -53,10 +56,10 @@ def plan(function: Function, observed: Observed, now: float, rules: Rules | None
     known, recorded = _record(function, observed, now)
     seen = dataclasses.replace(observed, revisions=known)
     build, retry_at = _build(function, seen, now, rules)
-    target = _target(function, known, _routed(function, seen))
-    decided = rollout.decide(function.spec, seen, _routed(function, seen), target, now)
+    newest = _newest(function, known, traffic.main(traffic.now(function, seen), known))
+    decided = rollout.decide(function, seen, newest, now, _unreleased(function, seen, newest))
     settled = {
-        name: rollout.settle(function.spec, seen, name, rollout.desired(function.spec, decided, name), now)
+        name: rollout.settle(function.spec, seen, name, rollout.desired(function.spec, seen, decided, name), now)
         for name in _names(seen)
     }
     draining = frozenset(name for each in settled.values() for name in each.draining)
@@ -67,7 +70,7 @@ def plan(function: Function, observed: Observed, now: float, rules: Rules | None
             *build,
             *_route(function, seen, decided, settled),
             *_deploy(seen, decided, settled),
-            *_dropped(seen, decided, rules),
+            *_dropped(function.spec, seen, decided, rules),
             *_status(function, _without_old_build(seen, build), decided, now, rules),
         ),
         again_at=min((at for at in times if at is not None and at > now), default=None),
@@ -100,7 +103,7 @@ def route(function: Function, backends: Iterable[Backend]) -> Route:
         drain_timeout=spec.drain_timeout,
         concurrency=spec.concurrency,
     )
-    return Route(key(function), tuple(backends), settings, policy(spec))
+    return Route(key(function), tuple(backends), settings, policy(spec) if spec.replicas is None else None)
 
 
 def key(function: Function) -> RouteKey:
@@ -108,18 +111,7 @@ def key(function: Function) -> RouteKey:
     return RouteKey("*", function.project, function.name)
 
 
-def url(function: Function, base: str) -> str:
-    """Where the function answers."""
-    suffix = "" if function.project == "default" else f".{function.project}"
-    return f"{base}/fn/{function.name}{suffix}"
-
-
-def _routed(function: Function, observed: Observed) -> Revision | None:
-    name = rollout.routed_name(observed, function.status.revision)
-    return next((each for each in observed.revisions if each.name == name), None)
-
-
-def _target(function: Function, revisions: Iterable[Revision], routed: Revision | None) -> Revision | None:
+def _newest(function: Function, revisions: Iterable[Revision], routed: Revision | None) -> Revision | None:
     """The revision whose processes are what the spec asks for: the routed one if it can be, else the newest."""
     able = [each for each in revisions if same_process(each.spec, function.spec)]
     if routed in able:
@@ -131,7 +123,7 @@ def _record(function: Function, observed: Observed, now: float) -> tuple[tuple[R
     """The revisions as they are after this look: a new one where the spec has an artifact, and those now proven."""
     known = list(observed.revisions)
     artifact = _artifact(function.spec, observed)
-    if artifact and _target(function, known, None) is None:
+    if artifact and _released(function) and _newest(function, known, None) is None:
         name = f"{function.name}-{function.generation:05d}"
         known.append(
             Revision(name=name, generation=function.generation, artifact=artifact, spec=function.spec, created_at=rfc3339(now))
@@ -144,6 +136,15 @@ def _record(function: Function, observed: Observed, now: float) -> tuple[tuple[R
         for each in known
     )
     return after, [RecordRevision(each) for each in after if each not in observed.revisions]
+
+
+def _released(function: Function) -> bool:
+    return function.spec.deploy == "auto" or function.released >= function.generation
+
+
+def _unreleased(function: Function, observed: Observed, newest: Revision | None) -> str:
+    """The artifact that waits to be released; "" when none does."""
+    return "" if newest or _released(function) else _artifact(function.spec, observed)
 
 
 def _artifact(spec: FunctionSpec, observed: Observed) -> str:
@@ -185,7 +186,7 @@ def _names(observed: Observed) -> list[str]:
 
 
 def _route(function: Function, observed: Observed, decided: Rollout, settled: dict[str, Settled]) -> list[Action]:
-    if decided.routed is None:
+    if not decided.shares:
         return [RemoveRoute()] if observed.route else []
     backends = (rollout.backend(name, each, decided) for name, each in settled.items())
     published = route(function, sorted((each for each in backends if each), key=lambda each: (-each.weight, each.revision)))
@@ -201,9 +202,10 @@ def _deploy(observed: Observed, decided: Rollout, settled: dict[str, Settled]) -
     return [each for each in actions if each]
 
 
-def _dropped(observed: Observed, decided: Rollout, rules: Rules) -> list[Action]:
+def _dropped(spec: FunctionSpec, observed: Observed, decided: Rollout, rules: Rules) -> list[Action]:
     """Records that nobody needs: never proven ones that are past, and proven ones beyond those kept."""
-    in_use = {each.name for each in (decided.routed, decided.target) if each} | set(observed.applied)
+    in_use = {each.name for each in (decided.routed, decided.target, decided.newest) if each} | set(observed.applied)
+    in_use |= {share.revision for share in spec.traffic} | set(decided.shares)
     in_use |= {each.revision for each in observed.replicas}
     past = [each for each in observed.revisions if each.name not in in_use]
     proven = [each for each in past if each.proven_at]
@@ -215,9 +217,10 @@ def _status(function: Function, observed: Observed, decided: Rollout, now: float
     status = FunctionStatus(
         observed_generation=function.generation,
         revision=decided.routed.name if decided.routed else "",
-        replicas=len(rollout.ready(observed, decided.routed.name)) if decided.routed else 0,
+        replicas=sum(len(rollout.ready(observed, name)) for name in decided.shares),
         wanted=decided.wanted,
-        url=url(function, rules.url),
+        url=f"{rules.url}{observed.path or f'/fn/{key(function)}'}",
+        traffic=traffic.listed(decided.shares),
         build=_report(function, observed),
         conditions=conditions.assess(function, observed, decided, now),
     )
@@ -230,7 +233,11 @@ def _report(function: Function, observed: Observed) -> BuildReport | None:
     if result is None:
         return function.status.build
     return BuildReport(
-        artifact=result.artifact, commit=result.commit, seconds=round(result.seconds, 1), cached=result.cached, log=result.log
+        artifact=result.artifact,
+        commit=result.commit,
+        seconds=round(result.seconds, 1),
+        cached=result.cached,
+        log=result.log[-LINES:],
     )
 
 

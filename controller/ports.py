@@ -123,6 +123,9 @@ class Deployer(Protocol):
     def applied(self, project: str, name: str) -> Mapping[str, int]:
         """The revisions that `ensure` was called for and `retire` not yet done with, and the replicas asked for of each."""
 
+    def drifted(self, function: Function, revision: Revision) -> bool:
+        """What runs an applied revision is not as `ensure` would make it: somebody edited or deleted a part of it."""
+
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) whenever a replica's state changed."""
 
@@ -137,6 +140,9 @@ class Published(Protocol):
 
     async def publish(self, route: Route) -> None:
         """Add the route or replace the one with its key. Idempotent."""
+
+    def path(self, key: RouteKey) -> str:
+        """Where the routers serve it: "/fn/hello", "/fn/hello.team"."""
 
     async def withdraw(self, key: RouteKey) -> None:
         """The name answers 404 from now on."""

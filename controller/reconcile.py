@@ -176,16 +176,23 @@ class Reconciler:
     def _observe(self, function: Function, memory: Memory) -> Observed:
         project, name = function.project, function.name
         replicas = tuple(self._deployer.observe(project, name))
-        at = planning.key(function)
+        at, revisions, applied = (
+            planning.key(function),
+            self._store.revisions(project, name),
+            self._deployer.applied(project, name),
+        )
         return Observed(
-            revisions=tuple(self._store.revisions(project, name)),
+            revisions=tuple(revisions),
             build=self.builds.get((project, name)),
             replicas=replicas,
-            applied=self._deployer.applied(project, name),
+            applied=applied,
+            drifted=frozenset(each.name for each in revisions if each.name in applied and self._deployer.drifted(function, each)),
             route=self._routes.get(at),
+            path=self._routes.path(at),
             in_flight={each.name: self._routes.in_flight(at, each.revision, each.address) for each in replicas if each.address},
             draining=memory.draining,
-            wanted=memory.wanted,
+            wanted=function.status.wanted if self._rules.routers_scale else memory.wanted,
+            routers_scale=self._rules.routers_scale,
         )
 
     async def _carry_out(self, function: Function, memory: Memory, action: Action) -> None:

@@ -7,7 +7,7 @@ import selectors
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
-from controller.model import Function, FunctionSpec, Scaling
+from controller.model import Function, FunctionSpec, Revision, Scaling
 from controller.ports import BuildResult, LogLine, Replica
 from router.model import Route, RouteKey
 
@@ -33,6 +33,9 @@ class WorldRoutes:
     async def publish(self, route: Route) -> None:
         self.table[route.key] = route
         self.past.append(route)
+
+    def path(self, key: RouteKey) -> str:
+        return f"/fn/{key}"
 
     async def withdraw(self, key: RouteKey) -> None:
         self.table.pop(key, None)
@@ -128,6 +131,9 @@ class WorldDeployer:
 
     def applied(self, project: str, name: str) -> Mapping[str, int]:
         return dict(self._applied.get((project, name), {}))
+
+    def drifted(self, function: Function, revision: Revision) -> bool:
+        return False
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
         self._watchers.append(changed)

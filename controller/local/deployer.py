@@ -18,7 +18,7 @@ from controller.local.journal import Journal
 from controller.local.logfile import LogFolder
 from controller.local.orphans import Ledger
 from controller.local.replica import Supervised, Surroundings
-from controller.model import Function
+from controller.model import Function, Revision
 from controller.ports import LogLine, Replica
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,9 @@ class LocalDeployer:
     def applied(self, project: str, name: str) -> Mapping[str, int]:
         known = self._functions.get((project, name))
         return dict(known.applied) if known else {}
+
+    def drifted(self, function: Function, revision: Revision) -> bool:
+        return False  # nobody else can change a process
 
     def watch(self, changed: Changed) -> None:
         self._watchers.append(changed)
