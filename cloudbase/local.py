@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from starlette.routing import Mount
 
-from cloudbase import admin, claim
+from cloudbase import claim
 from cloudbase.errors import Failed
 from cloudbase.inside import deploy_on_save, deploy_sample
 from cloudbase.junction import HERE, Junction
@@ -33,6 +34,7 @@ from controller.local.sources import LocalSourceStore
 from controller.local.store import LocalFunctionStore
 from controller.plan import Rules
 from controller.reconcile import Reconciler
+from router import admin
 from router.dataplane import DataPlane
 from router.meters import PAGE, Meters
 from router.metrics import RouterMetrics
@@ -88,7 +90,8 @@ async def _live(settings: Settings, limits: RouterSettings, opened: Opened, samp
             decisions=rooms.junction.decisions,
             check=refusals.check,
         )
-        async with admin.serve(admin.application(app, rooms.metrics, lambda: _missing(stop, rooms.reconciler)), opened.admin):
+        whole = admin.application(rooms.metrics, lambda: _missing(stop, rooms.reconciler), others=[Mount("/", app)])
+        async with admin.serve(whole, opened.admin):
             await rooms.reconciler.synced.wait()  # what is stored is known before the first request is looked at
             rooms.plane.listen(opened.traffic)
             work.append(tasks.create_task(rooms.junction.autoscaler.run(), name="autoscaler"))

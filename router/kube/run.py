@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from kube.access import Access, BadAccess, InCluster
 from kube.client import Client
+from router import admin
 from router.dataplane import DataPlane
 from router.interpreter import warnings
-from router.kube import admin
 from router.kube.control import HERE, Control
 from router.kube.metrics import KubeMetrics
 from router.kube.names import MANAGER

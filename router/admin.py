@@ -1,10 +1,13 @@
-"""The admin port: health, metrics and the management API, served by uvicorn on the platform's own event loop."""
+"""The admin port of every process: /healthz, /readyz with what is amiss, /metrics, and what else is mounted there.
+
+Served by uvicorn on the process's own loop. Workers that move requests never import this.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -12,31 +15,36 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-CLOSE_SECONDS = 1  # for answers that are still going out when the platform stops; followers of logs never end by themselves
+CLOSE_SECONDS = 1  # for answers that are still going out when the process stops; followers of logs never end by themselves
 
 
-def application(api: ASGIApp, registry: CollectorRegistry, ready: Callable[[], str]) -> Starlette:
-    """`ready` says what is still missing, "" when nothing is."""
+def application(
+    registry: CollectorRegistry,
+    missing: Callable[[], str],
+    amiss: Callable[[], list[str]] = list,
+    others: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """`missing` says why the process is not ready, "" when it is; `amiss` what its owner should look at all the same."""
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> Response:
-        missing = ready()
-        return JSONResponse({"status": missing or "ok"}, 503 if missing else 200)
+        word = missing()
+        return JSONResponse({"status": word or "ok", "detail": amiss()}, 503 if word else 200)
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics), Mount("/", api)]
-    return Starlette(routes=routes)
+    own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=[*own, *others])
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signal handlers, since the platform has its own; `up` is set when it accepts requests."""
+    """uvicorn without its signal handlers, since the process has its own; `up` is set when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -54,17 +62,11 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def serve(app: ASGIApp, sock: socket.socket) -> AsyncIterator[None]:
     """Serve on the socket from entering, when it accepts requests, to leaving, when it has stopped."""
-    server = Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            timeout_graceful_shutdown=CLOSE_SECONDS,
-        )
-    )
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none",
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+    )  # fmt: skip
+    server = Server(config)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve([sock]), name="admin port")
         try:
