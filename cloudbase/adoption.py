@@ -6,18 +6,17 @@ Everything that is overwritten is kept in an annotation beside it, so that `--un
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cloudbase import interception
 from cloudbase.errors import Misused
+from cloudbase.interception import ADOPTED, Change, Kind, Manifest, selector_of
 from router.kube.annotations import LABEL
 from router.kube.names import DEPLOYMENT, PORT, PREFIX, PROBE, ROUTE, SCALING
 
-ADOPTED = PREFIX + "adopted"  # annotation: JSON of what was there before, null for what was not
 MINIMUM = PREFIX + "scale-min"
-
-Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +27,8 @@ class Wishes:
     service: str = ""  # "" = the one that selects the Deployment's pods
     port: str = ""  # of the Service, by name or number; "" = its only one
     to_zero: bool = False
+    intercept: bool = False  # calls to the Service's own address go through the router, too
     drain: int = 0  # seconds that a pod goes on serving before it is told to end; 0 = not our business
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One merge patch, or a number of replicas; `words` say it, a line for each field."""
-
-    kind: str  # "service" | "deployment" | "scale"
-    name: str
-    patch: dict[str, Any]
-    words: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -49,10 +39,16 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def adopt(deployment: Manifest, services: Iterable[Manifest], autoscalers: Iterable[Manifest], wishes: Wishes) -> Plan:
-    """Raises Misused when it cannot be done, with what to do."""
-    plan = Plan()
-    service = _service(deployment, list(services), wishes.service)
+def adopt(
+    deployment: Manifest,
+    services: Iterable[Manifest],
+    autoscalers: Iterable[Manifest],
+    wishes: Wishes,
+    stale: Collection[str] = (),
+) -> Plan:
+    """`stale`: intercepted Services that have addresses of pods left. Raises Misused when it cannot be done, with what to do."""
+    plan, services = Plan(), list(services)
+    service = _service(deployment, services, wishes.service)
     name = wishes.name or _name(deployment)
     if not LABEL.fullmatch(name):
         raise Misused(f"{name!r} cannot be a route's name: it is no DNS label", "name the route with --name")
@@ -66,36 +62,46 @@ def adopt(deployment: Manifest, services: Iterable[Manifest], autoscalers: Itera
     else:
         plan.warnings.append("no readiness probe: a pod counts as ready as soon as its container runs; give it one")
     annotations |= _other_scaler(deployment, autoscalers, wishes, plan)
-    _add(plan, "service", service, {ROUTE: name}, annotations)
+    if wishes.intercept or interception.state(service):
+        _intercept(plan, service, services, {ROUTE: name}, annotations, _name(service) in stale)
+    else:
+        _add(plan, "service", service, {ROUTE: name}, annotations, {})
+        _warn_of_bypass(plan, service, wishes)
     if wishes.drain:
         _add_drain(plan, deployment, container, wishes.drain)
     elif not _pre_stop(container):
         plan.warnings.append(
             "no preStop hook: its program must finish what is in flight after SIGTERM; for one that does not, there is --drain 5s"
         )
-    _warn_of_bypass(plan, service, wishes)
     return plan
 
 
 def undo(deployment: Manifest, services: Iterable[Manifest]) -> Plan:
     """Take everything back; a Deployment that sleeps is woken, since nobody else would do it."""
     plan = Plan()
+    asleep = not deployment["spec"].get("replicas", 1)
+    wake = [Change("scale", _name(deployment), {"replicas": 1}, ("replicas: 0 -> 1, as nobody would wake it",))] * asleep
     for service in services:
         annotations = service["metadata"].get("annotations") or {}
         if ADOPTED in annotations and annotations.get(DEPLOYMENT) == _name(deployment):
-            before = json.loads(annotations[ADOPTED])
-            labels, own = before.get("labels", {}), {**before.get("annotations", {}), ADOPTED: None}
-            words = [*_words("label", labels), *_words("annotation", own)]
-            patch = {"metadata": {"labels": labels, "annotations": own}}
-            plan.changes.append(Change("service", _name(service), patch, tuple(words)))
+            intercepted = bool(interception.state(service))
+            plan.changes += interception.leading_out(service, wake) if intercepted else []
+            plan.changes.append(_give_back(service, json.loads(annotations[ADOPTED])))
+            plan.changes += [interception.closing(service)] if intercepted else wake
+            wake = []
     drained = (deployment["metadata"].get("annotations") or {}).get(ADOPTED)
     if drained is not None:
         plan.changes.append(_undo_drain(deployment, json.loads(drained)))
     if not plan.changes:
         raise Misused(f"Deployment {_name(deployment)} was not adopted by this command", "")
-    if not deployment["spec"].get("replicas", 1):
-        plan.changes.append(Change("scale", _name(deployment), {"replicas": 1}, ("replicas: 0 -> 1, as nobody would wake it",)))
+    plan.changes += wake
     return plan
+
+
+def _give_back(service: Manifest, before: Mapping[str, Any]) -> Change:
+    labels, own = before.get("labels", {}), {**before.get("annotations", {}), ADOPTED: None}
+    words = [*_words("label", labels), *_words("annotation", own)]
+    return Change("service", _name(service), {"metadata": {"labels": labels, "annotations": own}}, tuple(words))
 
 
 # --- finding ---
@@ -126,7 +132,7 @@ def _service(deployment: Manifest, services: list[Manifest], wanted: str) -> Man
 
 
 def _selects(service: Manifest, labels: Mapping[str, str]) -> bool:
-    selector = service["spec"].get("selector") or {}
+    selector = selector_of(service)
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
@@ -191,7 +197,14 @@ def _other_scaler(deployment: Manifest, autoscalers: Iterable[Manifest], wishes:
 # --- changing ---
 
 
-def _add(plan: Plan, kind: str, target: Manifest, labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
+def _add(
+    plan: Plan,
+    kind: Kind,
+    target: Manifest,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    selector: Mapping[str, str],
+) -> None:
     """What differs, with what was there before beside it; nothing when nothing differs."""
     meta = target["metadata"]
     old_labels, old = meta.get("labels") or {}, meta.get("annotations") or {}
@@ -203,9 +216,24 @@ def _add(plan: Plan, kind: str, target: Manifest, labels: Mapping[str, str], ann
     before = {
         "labels": {**{key: old_labels.get(key) for key in new_labels}, **first["labels"]},
         "annotations": {**{key: old.get(key) for key in new}, **first["annotations"]},
-    }
+    } | ({"selector": dict(selector)} if selector else {})
     patch = {"metadata": {"labels": new_labels, "annotations": {**new, ADOPTED: json.dumps(before, sort_keys=True)}}}
     plan.changes.append(Change(kind, _name(target), patch, (*_words("label", new_labels), *_words("annotation", new))))
+
+
+def _intercept(
+    plan: Plan,
+    service: Manifest,
+    services: list[Manifest],
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    stale: bool,
+) -> None:
+    interception.check(service, services)
+    of_pods = {key: value for key, value in annotations.items() if key in (DEPLOYMENT, PORT)}
+    plan.changes += interception.direct(service, services, of_pods)
+    _add(plan, "service", service, labels, {**annotations, **interception.said_of(service)}, selector_of(service))
+    plan.changes += interception.leading_in(service, stale)
 
 
 def _add_drain(plan: Plan, deployment: Manifest, container: Manifest, seconds: int) -> None:

@@ -12,10 +12,10 @@ from cloudbase import output as shown
 from cloudbase.errors import CommandError, Failed, NoPlatform, NotFound
 
 if TYPE_CHECKING:
-    from cloudbase.adoption import Change, Plan, Wishes
+    from cloudbase.adoption import Plan, Wishes
     from kube.client import Client
 
-MANAGER = "cloudbase-adopt"
+TITLES = {"routers": "service", "pods": "service", "clear": "service", "release": "service", "gone service": "service"}
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> int:
@@ -32,6 +32,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> int:
 @click.option("--service", metavar="NAME", help="The Service in front of it.  [default: the one that selects its pods]")
 @click.option("--port", metavar="PORT", help="The Service's port, by name or number.  [default: its only one]")
 @click.option("--to-zero", is_flag=True, help="Let it sleep when nobody calls.")
+@click.option("--intercept", is_flag=True, help="Lead calls to the Service's own address through the router, too.")
 @click.option(
     "--drain", callback=_seconds, default="0", metavar="SECONDS", help="Let pods serve on so long before they are told to end."
 )
@@ -57,6 +58,7 @@ def command(
 async def _adopt(
     deployment: str, namespace: str | None, wishes: Wishes, undo: bool, dry_run: bool, place: tuple[str, str]
 ) -> None:
+    from cloudbase.adopting import MANAGER, carry_out
     from kube.access import BadAccess
     from kube.client import Client
     from kube.errors import KubeError
@@ -69,17 +71,19 @@ async def _adopt(
             plan = await _plan(client, where, deployment, wishes, undo)
             _show(plan, deployment, undo, dry_run)
             for change in () if dry_run else plan.changes:
-                await _apply(client, where, change)
+                await carry_out(client, where, change)
     except BadAccess as error:
         raise NoPlatform(str(error), "name a kubeconfig with --kubeconfig") from error
     except KubeError as error:
         raise _told(error) from error
     if not dry_run and not undo:
-        shown.note(f"{deployment} answers at /fn/{wishes.name or deployment} of the router", "ready")
+        too = ", and at its own address through it" if wishes.intercept else ""
+        shown.note(f"{deployment} answers at /fn/{wishes.name or deployment} of the router{too}", "ready")
 
 
 async def _plan(client: Client, namespace: str, name: str, wishes: Wishes, undo: bool) -> Plan:
-    from cloudbase import adoption
+    from cloudbase import adoption, interception
+    from cloudbase.adopting import stale
     from kube.resource import DEPLOYMENTS, SERVICES, Resource
     from kube.watch import Scope
 
@@ -90,26 +94,18 @@ async def _plan(client: Client, namespace: str, name: str, wishes: Wishes, undo:
     services = await _all(client, SERVICES.decoded_as(dict), Scope(namespace))
     if undo:
         return adoption.undo(deployment, services)
-    return adoption.adopt(deployment, services, await _all(client, autoscalers, Scope(namespace)), wishes)
+    intercepted = [each["metadata"]["name"] for each in services if interception.state(each)]
+    left = [service for service in intercepted if await stale(client, namespace, service)]
+    return adoption.adopt(deployment, services, await _all(client, autoscalers, Scope(namespace)), wishes, left)
 
 
 async def _all(client: Client, resource: Any, scope: Any) -> list[dict[str, Any]]:
     return [item async for page in client.pages(resource, scope) for item in page.items]
 
 
-async def _apply(client: Client, namespace: str, change: Change) -> None:
-    from kube.resource import DEPLOYMENTS, SERVICES
-
-    if change.kind == "scale":
-        await client.scale_to(DEPLOYMENTS, change.name, namespace, change.patch["replicas"], manager=MANAGER)
-    else:
-        resource: Any = SERVICES if change.kind == "service" else DEPLOYMENTS
-        await client.merge(resource, change.name, change.patch, namespace, manager=MANAGER)
-
-
 def _show(plan: Plan, deployment: str, undo: bool, dry_run: bool) -> None:
     for change in plan.changes:
-        click.echo(f"{change.kind}/{change.name}{' (not changed: --dry-run)' if dry_run else ''}")
+        click.echo(f"{TITLES.get(change.kind, change.kind)}/{change.name}{' (not changed: --dry-run)' if dry_run else ''}")
         for line in change.words:
             click.echo(f"  {line}")
     if not plan.changes:

@@ -16,8 +16,8 @@ from math import isfinite
 from typing import Any, Final
 
 from autoscaler.model import TARGETS, Policy
-from router.kube.model import Described, Fault, Probe, Share
-from router.kube.names import BACKENDS, DEPLOYMENT, PORT, PREFIX, PROBE, RETIRED, SCALING
+from router.kube.model import Described, Fault, Intercept, Probe, Share
+from router.kube.names import BACKENDS, DEPLOYMENT, INTERCEPT, PORT, PREFIX, PROBE, RETIRED, SCALING
 from router.model import Settings
 
 Annotations = Mapping[str, str]
@@ -27,6 +27,7 @@ _STICKY: Final = re.compile(r"(cookie|header):[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.A
 _TOKENS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z/-]+(,[!#$%&'*+.^_`|~0-9A-Za-z/-]+)*", re.ASCII)
 _MAY_BE_ZERO: Final = {"timeout": False}
 _WORDS: Final = {"minimum": "min", "maximum": "max"}
+_WAYS: Final[tuple[Intercept, ...]] = ("true", "joining", "leaving")
 WEIGHT_MOST: Final = 1_000_000
 
 
@@ -62,8 +63,9 @@ def describe(own: Annotations, name: str, last: Described | None) -> tuple[Descr
     settings = group(lambda: _settings(own), last.settings if last else Settings())
     policy = group(lambda: _policy(own, settings), last.policy if last else None)
     asked = group(lambda: probe(own), last.probe if last else None)
+    how = group(lambda: _intercept(own), last.intercept if last else "")
     faults += _strangers(own)
-    return Described(shares, settings, policy, asked), tuple(faults)
+    return Described(shares, settings, policy, asked, how), tuple(faults)
 
 
 def backends(own: Annotations, name: str) -> tuple[Share, ...]:
@@ -110,6 +112,16 @@ def scaled_by_us(own: Annotations) -> bool:
     if value not in ("router", "external"):
         raise Bad(SCALING, f'must be "router" or "external", was {value!r}')
     return value == "router"
+
+
+def _intercept(own: Annotations) -> Intercept:
+    value = own.get(INTERCEPT, "")
+    for way in _WAYS:
+        if value == way:
+            return way
+    if value in ("", "false"):
+        return ""
+    raise Bad(INTERCEPT, f'must be "true" or "false", was {value!r}')
 
 
 def _settings(own: Annotations) -> Settings:
@@ -205,7 +217,7 @@ def _known(kind: type[Any], prefix: str) -> tuple[Known, ...]:
 
 SETTINGS: Final = _known(Settings, "")
 POLICY: Final = _known(Policy, "scale-")
-KEYS: Final = (*(known.key for known in (*SETTINGS, *POLICY)), BACKENDS, SCALING, RETIRED, DEPLOYMENT, PORT, PROBE)
+KEYS: Final = (*(known.key for known in (*SETTINGS, *POLICY)), BACKENDS, SCALING, RETIRED, INTERCEPT, DEPLOYMENT, PORT, PROBE)
 
 
 def _strangers(own: Annotations) -> list[Fault]:

@@ -14,8 +14,9 @@ from typing import Protocol
 from kube.cache import Delta
 from kube.codec import Key
 from kube.model import EndpointSlice, Metadata, Service
+from router.kube.intercept import hosts_of
 from router.kube.model import Address, Fault, Standing, Translation
-from router.kube.names import PROJECT, RETIRED, SERVICE_NAME
+from router.kube.names import INTERCEPT, PROJECT, RETIRED, SERVICE_NAME
 from router.kube.ports import Plane
 from router.kube.translate import is_route, key_of, seniority, translate
 from router.model import Route, RouteKey
@@ -60,12 +61,21 @@ class _Claims:
         return {key for key in (before, wanted) if key is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How intercepted Services are called."""
+
+    domain: str = "cluster.local"
+    reserved: frozenset[str] = frozenset({"localhost"})  # names without a namespace that mean the router itself
+
+
 class Catalog:
     """One router's knowledge of the cluster. `tell` gets each fault when it is new; `changed` each route as it is now."""
 
     def __init__(
-        self, plane: Plane, tell: Tell, later: Later, hold: float, changed: Callable[[RouteKey, Translation | None], None]
-    ) -> None:
+        self, plane: Plane, tell: Tell, later: Later, hold: float, changed: Callable[[RouteKey, Translation | None], None],
+        naming: Naming = Naming(),
+    ) -> None:  # fmt: skip
         self.entries: dict[RouteKey, Entry] = {}
         self.synced = False
         self._plane = plane
@@ -73,9 +83,11 @@ class Catalog:
         self._later = later
         self._hold = hold
         self._changed = changed
+        self._naming = naming
         self._services: dict[Key, Service] = {}
         self._slices: defaultdict[Key, dict[str, EndpointSlice]] = defaultdict(dict)
         self._projects: dict[str, str] = {}
+        self._namesakes: defaultdict[str, set[Key]] = defaultdict(set)  # intercepted Services by name without namespace
         self._claims = _Claims()
         self._dependants: defaultdict[Key, set[Key]] = defaultdict(set)  # backends -> Services of routes
         self._depends: dict[Key, set[Key]] = {}  # the other way round
@@ -91,6 +103,7 @@ class Catalog:
             self._services.pop(delta.key, None)
         else:
             self._services[delta.key] = delta.new
+        self._look_for_namesakes(delta.key, delta.new)
         if delta.key in self._claims.wanted or (delta.new is not None and is_route(delta.new)):
             self._touch(delta.key)
         self._touch_dependants(delta.key)
@@ -146,6 +159,13 @@ class Catalog:
         """As translate.View."""
         return self._services.get(Key(namespace, name))
 
+    def hosts(self, service: Service) -> tuple[str, ...]:
+        """As translate.View."""
+        name = service.metadata.name
+        return hosts_of(
+            service, self._naming.domain, name not in self._naming.reserved and len(self._namesakes.get(name, ())) == 1
+        )
+
     def slices(self, namespace: str, name: str) -> Iterable[EndpointSlice]:
         """As translate.View."""
         return self._slices.get(Key(namespace, name), {}).values()
@@ -159,6 +179,17 @@ class Catalog:
         for key, faults in self._faults.items():
             for fault in faults if key in self._services else ():
                 self._tell(self._services[key], fault)
+
+    def _look_for_namesakes(self, key: Key, service: Service | None) -> None:
+        """A bare name means a Service only as long as it is the one intercepted Service of that name."""
+        them = self._namesakes[key.name]
+        intercepted = service is not None and is_route(service) and bool((service.metadata.annotations or {}).get(INTERCEPT))
+        if intercepted != (key in them):
+            (them.add if intercepted else them.discard)(key)
+            for other in them - {key}:
+                self._touch(other)
+        if not them:
+            del self._namesakes[key.name]
 
     # --- settling ---
 

@@ -18,7 +18,8 @@ from kube.occurrence import Occurrence, Regarding
 from kube.recorder import Recorder as Events
 from kube.reflector import State
 from kube.resource import ENDPOINT_SLICES, NAMESPACES, SERVICES
-from router.kube.catalog import Catalog
+from router.kube.catalog import Catalog, Naming
+from router.kube.interceptor import Interceptor
 from router.kube.metrics import Reading
 from router.kube.model import Fault, Translation
 from router.kube.names import MANAGER, PREFIX
@@ -39,23 +40,26 @@ AWAY = 5.0  # seconds without an open watch before that is worth a word
 class Control:
     """Make it inside the running loop; `await run()` until cancelled."""
 
-    def __init__(self, client: Client, plane: Plane, settings: KubeSettings) -> None:
+    def __init__(self, client: Client, plane: Plane, settings: KubeSettings, port: int = 0) -> None:
+        """`port`: where the routers listen for traffic."""
         self.alone = True
         self._plane = plane
         self._settings = settings
         self._started = time.monotonic()
         who = settings.who()
         self.services: Informer[Service] = Informer(client, SERVICES, namespaces=settings.namespaces)
-        self.slices: Informer[EndpointSlice] = Informer(client, ENDPOINT_SLICES, namespaces=settings.namespaces)
+        self.slices: Informer[EndpointSlice] = Informer(client, ENDPOINT_SLICES, namespaces=settings.watched())
         self.namespaces: Informer[Metadata] | None = None if settings.namespaces else Informer(client, NAMESPACES)
         self.events = Events(client, PREFIX + "router", who)
         self._group = asyncio.TaskGroup()
         self.prober = Prober(self._spawn)
-        self.catalog = Catalog(plane, self._tell, asyncio.get_running_loop().call_later, settings.hold, self._changed)
+        naming = Naming(settings.domain, frozenset({"localhost", settings.service.partition("/")[2]}))
+        self.catalog = Catalog(plane, self._tell, asyncio.get_running_loop().call_later, settings.hold, self._changed, naming)
         self.prober.catalog = self.catalog
         self.leadership = Leadership(
             client, settings.lease_namespace or client.access.namespace, settings.lease, who, on_change=self._led
         )
+        self.interceptor = Interceptor(client, self.catalog, self.leadership, settings, port, self._tell)
         self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, self._spawn, self._tell_owner)
         self._recorder: Recorder[RouteKey] = Recorder()
         self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
@@ -71,6 +75,7 @@ class Control:
                 group.create_task(self._snapshot.run(), name="snapshot")
             self.services.subscribe(self.catalog.service_changed)
             self.slices.subscribe(self.catalog.slice_changed)
+            self.slices.subscribe(self.interceptor.slice_changed)
             informers: list[Informer[Any]] = [self.services, self.slices]
             if self.namespaces is not None:
                 self.namespaces.subscribe(self.catalog.namespace_changed)
@@ -84,6 +89,7 @@ class Control:
             self.catalog.complete()
             log.info("%d routes, %d Services known", len(self.catalog.entries), len(self.services))
             group.create_task(self.autoscaler.run(), name="autoscaler")
+            group.create_task(self.interceptor.run(), name="interception")
 
     # --- how it is ---
 
@@ -142,6 +148,7 @@ class Control:
 
     def _changed(self, key: RouteKey, translation: Translation | None) -> None:
         self.prober.look(key, translation)
+        self.interceptor.look(key)
         if self._snapshot is not None:
             self._snapshot.note()
 
@@ -184,6 +191,7 @@ class Control:
         log.info("%s", "this router scales now" if leading else "this router does not scale any more")
         if leading:
             self.catalog.retell()
+            self.interceptor.look_at_all()
 
     def _tell_owner(self, key: RouteKey, fault: Fault) -> None:
         entry = self.catalog.entries.get(key)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autoscaler.model import Policy
+from kube.model import ServicePort
 from router.model import Route, RouteKey, Settings
 
+Intercept = Literal["", "joining", "true", "leaving"]  # as docs/kubernetes.md has it; "" = calls to its address are not taken
 Standing = Literal["", "admitted", "proven", "draining", "shut"]  # as router.kube.translate.View.standing
 
 
@@ -48,6 +50,7 @@ class Described:
     settings: Settings
     policy: Policy | None  # None: not scaled by us
     probe: Probe | None
+    intercept: Intercept = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Translation:
     replicas: tuple[Replicas, ...] = ()
     pending: tuple[Pending, ...] = ()
     pods: tuple[Pod, ...] = ()  # all that serve or may come to
+    door: ServicePort | None = None  # the port of the route's Service that is to lead to the routers
 
     @property
     def key(self) -> RouteKey:

@@ -8,11 +8,14 @@ PREFIX: Final = "cloudbase.dev/"
 ROUTE: Final = PREFIX + "route"  # label of a Service: it is the route of this name
 PROJECT: Final = PREFIX + "project"  # label of a Namespace, set by an administrator: its routes are /fn/<name>.<project>
 SERVICE_NAME: Final = "kubernetes.io/service-name"  # label of an EndpointSlice: the Service that it belongs to
+MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"  # label of an EndpointSlice: who writes it
+SLICER: Final = "router.cloudbase.dev"  # the routers, who lead intercepted Services to themselves
 
 # annotations of a route's Service
 BACKENDS: Final = PREFIX + "backends"  # JSON [{"service": NAME, "weight": 0..}]; absent: the Service itself
 SCALING: Final = PREFIX + "scaling"  # "router" (default), or "external": a human or an HPA has taken over
 RETIRED: Final = PREFIX + "retired"  # "true": when the Service goes, the route goes at once
+INTERCEPT: Final = PREFIX + "intercept"  # "true": calls to the Service's own address go to the routers
 
 # annotations of a backend's Service, which may be the same one
 DEPLOYMENT: Final = PREFIX + "deployment"  # the Deployment whose pods it selects; absent: not scaled

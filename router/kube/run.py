@@ -76,7 +76,7 @@ async def serve(settings: Settings, kube: KubeSettings, traffic: socket.socket, 
     book = memoryview(mmap.mmap(-1, PAGE * BOOKED))  # pages that are never used cost no memory
     async with Client(await access_to(kube), agent=MANAGER) as client:
         plane = DataPlane(settings, relay, Meters(book))
-        control = Control(client, plane, kube)
+        control = Control(client, plane, kube, _port(traffic))
         relay.to = control.scaler
 
         def missing() -> str:
@@ -132,6 +132,11 @@ def _name(sock: socket.socket) -> str:
     """Where a socket really listens: port 0 takes a free one."""
     name = sock.getsockname()
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
+
+
+def _port(sock: socket.socket) -> int:
+    name = sock.getsockname()
+    return int(name[1]) if isinstance(name, tuple) else 0
 
 
 def _registry(book: memoryview, control: Control) -> CollectorRegistry:

@@ -6,9 +6,11 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from typing import Any
 
 from router.address import parse_address
+from router.kube.intercept import Door
 from router.settings import BadSetting
 
 PREFIX = "ROUTER_KUBE_"
@@ -29,6 +31,10 @@ class KubeSettings:
     lease: str = _setting("cloudbase-router", "name of the lease that the one who scales holds")
     identity: str = _setting("", "this router among those of the lease; without it the host's name and a number")
     service: str = _setting("", "the routers' own Service as NAMESPACE/NAME, by which one sees the others; none = it is alone")
+    advertise: tuple[str, ...] = _setting(
+        (), "IP:PORT of the routers as pods reach them, for intercepted Services; none = the pods of the routers' own Service"
+    )
+    domain: str = _setting("cluster.local", "the cluster's DNS domain, under which intercepted Services are called")
     admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz and /metrics answer")
     hold: float = _setting(10.0, "seconds that a route is kept whose Service vanished")
     snapshot: str = _setting("", "file that keeps the routes for a start without the API server; none = not kept")
@@ -36,6 +42,11 @@ class KubeSettings:
     def __post_init__(self) -> None:
         if self.service and not all(self.service.partition("/")):
             raise BadSetting(f"{PREFIX}SERVICE must be NAMESPACE/NAME, was {self.service!r}")
+        for text in self.advertise:
+            try:
+                advertised(text)
+            except ValueError as error:
+                raise BadSetting(f"{PREFIX}ADVERTISE: {error}") from error
         if not self.hold >= 0:
             raise BadSetting(f"{PREFIX}HOLD must be at least 0, was {self.hold!r}")
         try:
@@ -43,9 +54,26 @@ class KubeSettings:
         except ValueError as error:
             raise BadSetting(f"{PREFIX}ADMIN: {error}") from error
 
+    def watched(self) -> tuple[str, ...]:
+        """Namespaces whose EndpointSlices are looked at: also the routers' own. () = all."""
+        own = self.service.partition("/")[0]
+        return (*self.namespaces, own) if self.namespaces and own and own not in self.namespaces else self.namespaces
+
     def who(self) -> str:
         """A pod's name is unique, a host's is not: the process id makes it so."""
         return self.identity or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def advertised(text: str) -> Door:
+    """IP:PORT or [IP]:PORT as a door. Raises ValueError."""
+    _, address = parse_address(text)
+    if not isinstance(address, tuple):
+        raise ValueError(f"{text!r} is no IP:PORT")
+    try:
+        ip = ip_address(address[0])
+    except ValueError:
+        raise ValueError(f"{text!r}: an EndpointSlice takes IP addresses only, not names") from None
+    return Door(f"IPv{ip.version}", str(ip), int(address[1]))
 
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> KubeSettings:

@@ -7,7 +7,7 @@ from typing import Final
 
 from kube.model import EndpointPort, EndpointSlice, Service, ServicePort, SliceEndpoint
 from router.kube.model import Address, Fault
-from router.kube.names import PORT
+from router.kube.names import MANAGED_BY, PORT, SLICER
 
 FAMILIES: Final = ("IPv4", "IPv6")  # the ones that we use, preferred first
 
@@ -23,10 +23,11 @@ def addresses(service: Service, slices: Iterable[EndpointSlice]) -> tuple[tuple[
         note = f"Service {name} is an ExternalName ({spec.external_name}): it has no pods to send requests to or to scale"
         return (), (Fault("NoAddresses", note),)
     try:
-        port = _port(service)
+        port = port_of(service)
     except NoPort as error:
         return (), (Fault("BadPort", f"Service {name} {error}"),)
-    known = sorted((each for each in slices if each.address_type in FAMILIES), key=lambda each: FAMILIES.index(each.address_type))
+    usable = [each for each in slices if each.address_type in FAMILIES and not leads_to_routers(each)]
+    known = sorted(usable, key=lambda each: FAMILIES.index(each.address_type))
     if not known and not spec.selector:
         note = f"Service {name} has no selector, and there is no EndpointSlice for it: nobody gives it addresses"
         return (), (Fault("NoAddresses", note),)
@@ -42,7 +43,12 @@ def addresses(service: Service, slices: Iterable[EndpointSlice]) -> tuple[tuple[
     return tuple(found.values()), ()
 
 
-def _port(service: Service) -> ServicePort:
+def leads_to_routers(one: EndpointSlice) -> bool:
+    """Made by a router for an intercepted Service: a request sent there would go round in circles."""
+    return (one.metadata.labels or {}).get(MANAGED_BY) == SLICER
+
+
+def port_of(service: Service) -> ServicePort:
     """The port that requests go to: the annotated one, the only one for TCP, or the one called http. Raises NoPort."""
     ports = [port for port in service.spec.ports or () if port.protocol == "TCP"]
     wanted = (service.metadata.annotations or {}).get(PORT, "")

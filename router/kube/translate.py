@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from kube.model import EndpointSlice, Service
+from kube.model import EndpointSlice, Service, ServicePort
 from router.kube.annotations import LABEL, Bad, describe, probe
+from router.kube.intercept import partial, unfit
 from router.kube.model import Address, Described, Fault, Pending, Pod, Probe, Replicas, Share, Standing, Translation
-from router.kube.names import DEPLOYMENT, PROBE, ROUTE
-from router.kube.slices import addresses
+from router.kube.names import DEPLOYMENT, INTERCEPT, PROBE, ROUTE
+from router.kube.slices import addresses, port_of
 from router.model import Backend, Endpoint, Route, RouteKey
 
 
@@ -20,6 +21,9 @@ class View(Protocol):
 
     def slices(self, namespace: str, name: str) -> Iterable[EndpointSlice]:
         """The EndpointSlices of a Service."""
+
+    def hosts(self, service: Service) -> tuple[str, ...]:
+        """Host values that mean an intercepted Service; its bare name only where no other has it."""
 
     def standing(self, namespace: str, revision: str, address: Address) -> Standing:
         """What we found or decided about a pod ourselves.
@@ -72,8 +76,27 @@ def translate(service: Service, key: RouteKey, view: View, last: Described | Non
         pending += _pending(target, asked, standing)
         pods += [Pod(share.service, each, how) for each, how in standing]
     policy = described.policy if replicas else None
-    route = Route(key, tuple(backends), described.settings, policy)
-    return Translation(route, described, tuple(faults), tuple(replicas), tuple(pending), tuple(pods))
+    hosts, door = _intercepted(service, described, view, faults)
+    route = Route(key, tuple(backends), described.settings, policy, hosts)
+    return Translation(route, described, tuple(faults), tuple(replicas), tuple(pending), tuple(pods), door)
+
+
+def _intercepted(
+    service: Service, described: Described, view: View, faults: list[Fault]
+) -> tuple[tuple[str, ...], ServicePort | None]:
+    """The hosts that mean the route, and the port that is to lead to the routers."""
+    how, name = described.intercept, service.metadata.name
+    if not how:
+        return (), None
+    if wrong := unfit(service, how, any(share.service == name for share in described.shares)):
+        faults.append(wrong)
+        return (), None
+    faults += partial(service, how)
+    hosts = view.hosts(service)
+    if name not in hosts:
+        why = f"http://{name} without a namespace may mean several: only calls that name one, as {hosts[0]}, are answered"
+        faults.append(Fault("HostShared", f"annotation {INTERCEPT}: {why}"))
+    return hosts, None if how == "leaving" else port_of(service)
 
 
 def _endpoints(standing: Iterable[tuple[Address, Standing]]) -> tuple[Endpoint, ...]:
