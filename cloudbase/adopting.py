@@ -21,6 +21,7 @@ from router.kube.slices import leads_to_routers
 MANAGER: Final = "cloudbase-adopt"
 PATIENCE: Final = 30.0  # seconds for routers or pods to come
 LOOK_AGAIN: Final = 0.2  # seconds
+FOLLOWED: Final = 3.0  # seconds in which every node's kube-proxy has followed (it writes rules once a second)
 ENDPOINTS: Final[Resource[dict[str, Any]]] = Resource("", "v1", "endpoints", "Endpoints", dict)
 
 
@@ -74,7 +75,9 @@ async def _clear(client: Client, namespace: str, change: Change) -> None:
 
 
 async def _release(client: Client, namespace: str, change: Change) -> None:
+    """Calls come to the routers until kube-proxy has followed: they must still know what these mean."""
     await _delete(client, namespace, change.name, leads_to_routers)
+    await asyncio.sleep(FOLLOWED)
 
 
 async def _come(client: Client, namespace: str, service: str, which: Callable[[EndpointSlice], bool]) -> bool:

@@ -117,7 +117,7 @@ def leading_out(front: Manifest, asleep: list[Change]) -> list[Change]:
         *asleep,
         Change("pods", name, {}, ("wait until its pods' addresses are beside the routers'",)),
         Change("service", name, {"metadata": {"annotations": {INTERCEPT: "leaving"}}}, (f"annotation {INTERCEPT} = leaving",)),
-        Change("release", name, {}, ("its EndpointSlices that name routers are deleted",)),
+        Change("release", name, {}, ("its EndpointSlices that name routers are deleted, and 3 s given to all to notice",)),
     ]
 
 

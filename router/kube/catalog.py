@@ -199,8 +199,9 @@ class Catalog:
             return
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
-            for key in dirty:
-                self._settle(key)
+            touched = {each: None for key in dirty for each in self._claim(key)}  # all claims first: some of them are gone
+            for each in touched:
+                self._assign(each)
 
     def _touch(self, key: Key) -> None:
         if not self._dirty and self.synced:
@@ -211,13 +212,13 @@ class Catalog:
         for key in self._dependants.get(backend, ()):
             self._touch(key)
 
-    def _settle(self, key: Key) -> None:
+    def _claim(self, key: Key) -> set[RouteKey]:
+        """What a Service wants now; returns the keys that this touches."""
         service = self._services.get(key)
         wanted = self._wanted(key, service) if service is not None and is_route(service) else None
         if service is None or not is_route(service):
             self._faults.pop(key, None)
-        for touched in self._claims.change(key, wanted):
-            self._assign(touched)
+        return self._claims.change(key, wanted)
 
     def _wanted(self, key: Key, service: Service) -> RouteKey | None:
         found = key_of(service, self._projects.get(key.namespace) or "default")

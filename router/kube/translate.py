@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
+from autoscaler.model import Policy
 from kube.model import EndpointSlice, Service, ServicePort
 from router.kube.annotations import LABEL, Bad, describe, probe
 from router.kube.intercept import partial, unfit
@@ -75,10 +77,18 @@ def translate(service: Service, key: RouteKey, view: View, last: Described | Non
         replicas += _replicas(target, share)
         pending += _pending(target, asked, standing)
         pods += [Pod(share.service, each, how) for each, how in standing]
-    policy = described.policy if replicas else None
+    policy = _policy(described) if replicas else None
     hosts, door = _intercepted(service, described, view, faults)
     route = Route(key, tuple(backends), described.settings, policy, hosts)
     return Translation(route, described, tuple(faults), tuple(replicas), tuple(pending), tuple(pods), door)
+
+
+def _policy(described: Described) -> Policy | None:
+    """While calls go to the pods and to the routers, or are on their way between the two, none is a reason to sleep."""
+    policy = described.policy
+    if policy is None or policy.minimum or described.intercept not in ("joining", "leaving"):
+        return policy
+    return replace(policy, minimum=1)
 
 
 def _intercepted(

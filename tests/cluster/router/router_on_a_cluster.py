@@ -295,6 +295,17 @@ def _authority() -> dict[str, str]:
     return {"certificate-authority-data": cluster["certificate-authority-data"]}
 
 
+async def cloudbase(place: Place, *arguments: str) -> str:
+    """Run the command as a person who may do anything."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cloudbase", *arguments, "-n", place.namespace,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
 async def burst(traffic: str, path: str, count: int, **options: Any) -> list[int]:
     """Status codes of so many requests at once, 0 for a broken one."""
     limits = httpx2.Limits(max_connections=None)

@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from router_on_a_cluster import MARKS, ROOT, Place, on_cluster, stamp
+from router_on_a_cluster import MARKS, Place, cloudbase, on_cluster, stamp
 
 from kube.errors import NotFound
 from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, SERVICES
@@ -25,17 +25,6 @@ pytestmark = MARKS
 
 ROUNDS = 10
 PARTS = re.compile(r"(\w+);dur=([0-9.]+)")
-
-
-async def cloudbase(place: Place, *arguments: str) -> str:
-    """Run the command as a person who may do anything."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cloudbase", *arguments, "-n", place.namespace,
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
-    return out.decode()
 
 
 async def bare(place: Place) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -13,6 +14,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from router_on_a_cluster import MARKS, RIGHTS, Place, on_cluster, until
+
+from kube.resource import ENDPOINT_SLICES, SERVICES
+from kube.watch import Scope
 
 pytestmark = MARKS
 
@@ -47,6 +51,36 @@ def used(log: str, namespace: str) -> tuple[set[Right], set[Right]]:
     return asked, refused
 
 
+ROUTER = "192.0.2.1:8080"  # where nobody is
+
+
+async def intercepted(place: Place) -> None:
+    """A Service whose EndpointSlice a router makes, changes and takes away."""
+    own = {
+        "cloudbase.dev/intercept": "true",
+        "cloudbase.dev/scaling": "external",
+        "cloudbase.dev/backends": '[{"service": "hello"}]',
+    }
+    meta = {"name": "front", "labels": {"cloudbase.dev/route": "front"}, "annotations": own}
+    await place.client.create(SERVICES, {"metadata": meta, "spec": {"ports": [{"name": "http", "port": 80}]}}, place.namespace)
+
+    async def names() -> list[str | None]:
+        slices = await place.client.list(ENDPOINT_SLICES, Scope(place.namespace, "kubernetes.io/service-name=front"))
+        return [port.name for one in slices for port in one.ports or ()]
+
+    async def ports(*expected: str) -> None:
+        async with asyncio.timeout(10):
+            while await names() != [*expected]:  # noqa: ASYNC110 - at the API server
+                await asyncio.sleep(0.05)
+
+    await ports("http")
+    renamed = {"spec": {"ports": [{"name": "web", "port": 80}]}}
+    await place.client.merge(SERVICES, "front", renamed, place.namespace)
+    await ports("web")
+    await place.client.merge(SERVICES, "front", {"metadata": {"annotations": {"cloudbase.dev/intercept": None}}}, place.namespace)
+    await ports()
+
+
 @pytest.mark.slow
 def test_its_rights_allow_what_a_router_does_and_no_more(tmp_path: Path) -> None:
     log = os.environ.get("CLUSTER_AUDIT_LOG", "")
@@ -55,9 +89,9 @@ def test_its_rights_allow_what_a_router_does_and_no_more(tmp_path: Path) -> None
 
     async def scenario(place: Place) -> None:
         await place.application("hello", replicas=2)
-        first = await place.router()
+        first = await place.router("--kube-advertise", ROUTER)
         await first.ready()
-        second = await place.router()
+        second = await place.router("--kube-advertise", ROUTER)
         await second.ready()
         await place.replicas("hello", 2)
         for timeout in ("soon", "5", "soon", "5"):  # an Event, and its repetition
@@ -67,6 +101,7 @@ def test_its_rights_allow_what_a_router_does_and_no_more(tmp_path: Path) -> None
                 await until(lambda wrong=wrong: sum("must be a number" in line for line in first.lines) > wrong)
         await place.replicas("hello", 1)  # some of several go, of which the router marks those that do
         await place.label("hello", scale_min="0")
+        await intercepted(place)
         await place.asleep("hello")
         async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             assert (await http.get(f"http://{second.traffic}/fn/hello")).status_code == 200

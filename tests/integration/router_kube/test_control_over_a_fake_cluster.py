@@ -31,11 +31,12 @@ SCALE = "deployments.apps/scale"
 class Stage:
     """One router's control, its remembered data plane, and the API server."""
 
-    def __init__(self, server: ApiServer, client: Client, control: Control, plane: MemoryPlane) -> None:
+    def __init__(self, server: ApiServer, client: Client, control: Control, plane: MemoryPlane, task: asyncio.Task[None]) -> None:
         self.server = server
         self.client = client
         self.control = control
         self.plane = plane
+        self.task = task
 
     async def route(self, replicas: int, pods: int | None = None, **annotations: str) -> None:
         """A Deployment, its Service as a route, and ready pods in a slice."""
@@ -95,7 +96,7 @@ async def staged(leading: bool = True, **settings: Any) -> AsyncIterator[Stage]:
         task = asyncio.create_task(control.run())
         try:
             await until(lambda: control.catalog.synced and control.leadership.leading)
-            yield Stage(server, client, control, plane)
+            yield Stage(server, client, control, plane, task)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -52,7 +52,7 @@ def carried_out(plan: Plan, what: dict[str, Any], front: dict[str, Any]) -> tupl
             front = merged(front, change.patch)
         elif change.kind == "deployment":
             what = merged(what, change.patch)
-        else:
+        elif change.kind == "scale":
             what = merged(what, {"spec": change.patch})
     return what, front
 
@@ -176,3 +176,74 @@ def test_an_autoscaler_goes_on_scaling_and_to_zero_beside_it_is_refused() -> Non
 def test_what_cannot_be_adopted_is_refused_with_the_reason(services: list[dict[str, Any]], wishes: Wishes, words: str) -> None:
     with pytest.raises(Misused, match=words):
         adopt(deployment(), services, [], wishes)
+
+
+# --- interception ---
+
+DIRECT = {
+    "metadata": {"name": "hello-direct", "annotations": {"cloudbase.dev/direct-of": "hello"}},
+    "spec": {"selector": {"app": "hello"}},
+}
+
+
+def kinds(plan: Plan) -> list[tuple[str, str]]:
+    return [(change.kind, change.name) for change in plan.changes]
+
+
+def test_interception_moves_the_selector_when_the_routers_are_there_and_clears_what_named_the_pods() -> None:
+    plan = adopt(deployment(), [service()], [], Wishes(to_zero=True, intercept=True))
+    assert kinds(plan) == [
+        ("new service", "hello-direct"), ("service", "hello"), ("routers", "hello"), ("service", "hello"), ("clear", "hello"),
+    ]  # fmt: skip
+    made = plan.changes[0].patch
+    assert made["spec"] == {"selector": {"app": "hello"}, "ports": [{"port": 80, "targetPort": "web", "protocol": "TCP"}]}
+    assert made["metadata"]["annotations"]["cloudbase.dev/deployment"] == "hello"
+    before = merged(service(), plan.changes[1].patch)
+    assert before["spec"]["selector"] == {"app": "hello"}
+    assert before["metadata"]["annotations"]["cloudbase.dev/intercept"] == "joining"
+    _, front = carried_out(plan, deployment(), service())
+    assert "selector" not in front["spec"]
+    described, faults = describe(front["metadata"]["annotations"], "hello", None)
+    assert described.intercept == "true" and [share.service for share in described.shares] == ["hello-direct"] and faults == ()
+    assert not any("go past the router" in warning for warning in plan.warnings)
+
+
+def test_intercepting_again_goes_on_where_it_stopped() -> None:
+    plan = adopt(deployment(), [service()], [], Wishes(intercept=True))
+    joining = merged(service(), plan.changes[1].patch)
+    again = adopt(deployment(), [joining, DIRECT], [], Wishes(intercept=True))
+    assert kinds(again) == [("routers", "hello"), ("service", "hello"), ("clear", "hello")]
+    _, front = carried_out(plan, deployment(), service())
+    assert adopt(deployment(), [front, DIRECT], [], Wishes(intercept=True)).changes == []
+    assert kinds(adopt(deployment(), [front, DIRECT], [], Wishes(intercept=True), ["hello"])) == [("clear", "hello")]
+    assert adopt(deployment(), [front, DIRECT], [], Wishes()).changes == []  # it stays intercepted
+
+
+def test_undo_of_an_interception_brings_the_pods_back_before_the_routers_go() -> None:
+    start = adopt(deployment(), [service()], [], Wishes(to_zero=True, intercept=True))
+    what, front = carried_out(start, deployment(), service())
+    what["spec"]["replicas"] = 0
+    plan = undo(what, [front, DIRECT])
+    assert [kind for kind, _ in kinds(plan)] == ["service", "scale", "pods", "service", "release", "service", "gone service"]
+    assert merged(front, plan.changes[0].patch)["spec"]["selector"] == {"app": "hello"}
+    what, front = carried_out(plan, what, front)
+    del front["metadata"]["annotations"]
+    assert front == service() and what["spec"]["replicas"] == 1
+
+
+@pytest.mark.parametrize(
+    ("front", "others", "words"),
+    [
+        (service(clusterIP="None"), [], "is headless"),
+        (service(ports=[{"port": 80, "targetPort": "web", "appProtocol": "kubernetes.io/h2c"}]), [], "speaks kubernetes.io/h2c"),
+        (service(ports=[{"name": "http", "port": 80, "targetPort": "web"}, {"name": "b", "port": 2}]), [], "has several ports"),
+        (service(internalTrafficPolicy="Local"), [], "traffic policy Local"),
+        (service("a" * 60), [], "too long a name"),
+        (service(), [service("hello-direct", selector={"app": "x"})], "of somebody else"),
+    ],
+)
+def test_what_cannot_be_intercepted_is_refused_with_the_reason(
+    front: dict[str, Any], others: list[dict[str, Any]], words: str
+) -> None:
+    with pytest.raises(Misused, match=words):
+        adopt(deployment(), [front, *others], [], Wishes(intercept=True))

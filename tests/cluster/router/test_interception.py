@@ -1,0 +1,154 @@
+"""Calls to a Service's own address: a pod that knows nothing of routers wakes a function by them, and none is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from router_on_a_cluster import IMAGE, MARKS, Place, cloudbase, on_cluster, stamp
+
+from kube.errors import Attempt, NotFound
+from kube.model import Service
+from kube.resource import ENDPOINT_SLICES, PODS, SERVICES
+from kube.watch import Scope
+
+pytestmark = MARKS
+
+HERE = os.environ.get("CLUSTER_TEST_ADDRESS", "10.200.0.1")  # of this machine, as pods reach it
+
+CALLER = """
+import json, os, sys, time, urllib.request
+found = {}
+for host in sys.argv[1:] + [os.environ["HELLO_SERVICE_HOST"]]:
+    began = time.monotonic()
+    with urllib.request.urlopen(f"http://{host}/fn/own-path?x=1", timeout=60) as answer:
+        found[host] = [answer.status, json.load(answer)["path"], round(time.monotonic() - began, 3)]
+print(json.dumps(found))
+"""
+
+
+def free_port() -> int:
+    """A port of ours that pods reach; skips the test where they cannot."""
+    with socket.socket() as sock:
+        try:
+            sock.bind((HERE, 0))
+        except OSError:
+            pytest.skip(f"{HERE} is no address of this machine: CLUSTER_TEST_ADDRESS names the one that pods reach")
+        return int(sock.getsockname()[1])
+
+
+async def called_from_a_pod(place: Place, *hosts: str) -> dict[str, list[Any]]:
+    """What a pod got from each host: status, path that the program saw, seconds."""
+    container = {"name": "caller", "image": IMAGE, "command": ["python", "-c", CALLER, *hosts]}
+    spec = {"containers": [container], "restartPolicy": "Never"}
+    await place.client.create(PODS.decoded_as(dict), {"metadata": {"name": "caller"}, "spec": spec}, place.namespace)
+    phase = ""
+    async with asyncio.timeout(60):
+        while phase not in ("Succeeded", "Failed"):
+            await asyncio.sleep(0.1)
+            phase = (await place.client.get(PODS, "caller", place.namespace)).status.phase
+    path = PODS.path(place.namespace, "caller", "log")
+    async with place.client.stream(Attempt("get", "pods/log", "caller"), path, {}, 10) as stream:
+        text = b"".join([chunk async for chunk in stream.chunks(10)]).decode()
+    assert phase == "Succeeded", text
+    found: dict[str, list[Any]] = json.loads(text)
+    return found
+
+
+@asynccontextmanager
+async def calling(url: str) -> AsyncIterator[Counter[str]]:
+    """Calls one after another, each on a connection of its own, from the first answered one until it is left."""
+    outcomes: Counter[str] = Counter()
+    stop = asyncio.Event()
+
+    async def call() -> None:
+        while not stop.is_set():
+            try:
+                async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+                    outcomes[str((await http.get(url)).status_code)] += 1
+            except httpx2.TransportError as error:
+                outcomes[repr(error)] += 1
+            await asyncio.sleep(0.005)
+
+    task = asyncio.create_task(call())
+    try:
+        async with asyncio.timeout(10):
+            while not outcomes["200"]:  # noqa: ASYNC110 - kube-proxy follows the slices when it comes to it
+                await asyncio.sleep(0.05)
+        outcomes.clear()
+        yield outcomes
+    finally:
+        stop.set()
+        await task
+
+
+async def slices(place: Place) -> dict[str, list[str]]:
+    """Addresses of the Service's slices, by who manages them."""
+    found: dict[str, list[str]] = {}
+    for one in await place.client.list(ENDPOINT_SLICES, Scope(place.namespace, "kubernetes.io/service-name=hello")):
+        manager = (one.metadata.labels or {})["endpointslice.kubernetes.io/managed-by"]
+        found[manager] = [address for each in one.endpoints or () for address in each.addresses]
+    return found
+
+
+@pytest.mark.slow
+def test_a_pod_that_calls_an_intercepted_service_wakes_it_and_adopting_and_undoing_lose_no_call(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        port = free_port()
+        await place.application("hello")
+        router = await place.router("--kube-advertise", f"{HERE}:{port}", listen=f"{HERE}:{port}")
+        await router.ready()
+        await place.replicas("hello", 1)
+        before = await place.client.get(SERVICES, "hello", place.namespace)
+        own = f"hello.{place.namespace}.svc"
+        async with calling(f"http://{own}.cluster.local/") as outcomes:
+            print(await cloudbase(place, "adopt", "hello", "--to-zero", "--intercept", "--dry-run"))
+            assert list(await slices(place)) == ["endpointslice-controller.k8s.io"]
+            began = stamp()
+            print(await cloudbase(place, "adopt", "hello", "--to-zero", "--intercept"))
+            print(f"intercepted in {stamp() - began:.1f} s")
+            assert await slices(place) == {"router.cloudbase.dev": [HERE]}
+            await place.label("hello", scale_idle_grace="1")
+            assert "nothing to change" in await cloudbase(place, "adopt", "hello", "--to-zero", "--intercept")
+            await asyncio.sleep(1)
+        print(dict(outcomes))
+        assert set(outcomes) == {"200"}
+        await place.replicas("hello", 0)
+
+        found = await called_from_a_pod(place, own, "hello", f"hello.{place.namespace}", f"{own}.cluster.local", f"{own}:80")
+        print("\n".join(f"{host}: {seconds} s" for host, (_, _, seconds) in found.items()))
+        assert len(found) == 6
+        assert all(answer[:2] == [200, "/fn/own-path?x=1"] for answer in found.values())
+        assert await router.metric("cloudbase_router_kube_wakes_total") == 1
+
+        async with calling(f"http://{own}.cluster.local/") as outcomes:
+            print(await cloudbase(place, "adopt", "hello", "--undo"))
+            await asyncio.sleep(1)
+        print(dict(outcomes))
+        assert set(outcomes) == {"200"}
+        after = await place.client.get(SERVICES, "hello", place.namespace)
+        assert given(after) == given(before)
+        assert list(await slices(place)) == ["endpointslice-controller.k8s.io"]
+        with pytest.raises(NotFound):
+            await place.client.get(SERVICES, "hello-direct", place.namespace)
+
+    on_cluster(scenario, tmp_path)
+
+
+def given(service: Service) -> tuple[object, ...]:
+    """What its owner wrote; the grace is this test's own."""
+    own = {key: value for key, value in (service.metadata.annotations or {}).items() if "idle-grace" not in key}
+    return service.spec, service.metadata.labels or {}, own
