@@ -24,6 +24,7 @@ class LazyGroup(click.Group):
         "invoke": ("invoke", "Call a function through the router."),
         "logs": ("logs", "Print what a function wrote."),
         "delete": ("delete", "Delete a function."),
+        "router": ("router", "Run the router in front of a Kubernetes cluster, in the foreground."),
         "adopt": ("adopt", "Put a Deployment of a cluster, with its Service, behind the router."),
         "version": ("version", "Print the version of this program."),
     }

@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Put a Deployment of a cluster, with its Service, behind the router.
 
-    It answers at /fn/NAME of the router (python -m router --kube). The program in it need not know.
+    It answers at /fn/NAME of the router (cloudbase router). The program in it need not know.
     """
     from cloudbase.adoption import Wishes  # the router's and kube's modules, which `--help` does not need
 

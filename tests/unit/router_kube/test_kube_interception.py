@@ -12,7 +12,7 @@ from kube.model import EndpointSlice, ServicePort
 from router.kube.annotations import describe
 from router.kube.intercept import MOST, Door, differs, doors_of, wanted
 from router.kube.model import Translation
-from router.kube.settings import KubeSettings, advertised
+from router.kube.settings import KubeSettings, advertised, load
 from router.model import RouteKey
 from router.settings import BadSetting
 
@@ -170,6 +170,21 @@ def test_the_routers_pods_are_taken_with_their_conditions_each_at_the_port_where
         Door("IPv4", "10.1.0.3", 8000, ready=False, serving=False),
         Door("IPv4", "10.1.0.4", 8000, ready=False, serving=True, terminating=True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"service": "router"}, "SERVICE must be NAMESPACE/NAME, was 'router'"),
+        ({"hold": "soon"}, "--kube-hold must be a number, was 'soon'"),
+        ({"hold": "-1"}, "HOLD must be at least 0"),
+        ({"admin": "8081"}, 'ADMIN: "8081" is not an address'),
+        ({"advertise": "10.1.0.1:80,router:80"}, "ADVERTISE: 'router:80': an EndpointSlice takes IP addresses only"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_what_it_must_be(flags: dict[str, str], words: str) -> None:
+    with pytest.raises(BadSetting, match=words):
+        load(flags, {})
 
 
 def test_given_addresses_are_ips_with_a_port_and_the_routers_namespace_is_looked_at_too() -> None:
