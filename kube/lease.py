@@ -76,6 +76,11 @@ class Leadership:
         return self._sight.holder if self._sight else ""
 
     @property
+    def heard_at(self) -> float:
+        """When the lease was last seen to change, by `steady_clock`: while someone leads, every two seconds."""
+        return self._sight.since if self._sight else float("-inf")
+
+    @property
     def term(self) -> int:
         """Grows with every change of holder."""
         return self._reign.term

@@ -19,10 +19,12 @@ from kube.recorder import Recorder as Events
 from kube.reflector import State
 from kube.resource import ENDPOINT_SLICES, NAMESPACES, SERVICES
 from router.kube.catalog import Catalog, Naming
+from router.kube.company import Company
 from router.kube.interceptor import Interceptor
 from router.kube.metrics import Reading
 from router.kube.model import Fault, Translation
 from router.kube.names import MANAGER, PREFIX
+from router.kube.peers.ports import Exchange
 from router.kube.ports import Plane
 from router.kube.prober import Prober
 from router.kube.scaler import KubeScaler
@@ -32,19 +34,17 @@ from router.model import RouteKey
 
 log = logging.getLogger(__name__)
 
-HERE = "here"  # this router, whose samples come without an exchange
-OTHERS = "others"  # routers that are seen and not heard
 AWAY = 5.0  # seconds without an open watch before that is worth a word
 
 
 class Control:
     """Make it inside the running loop; `await run()` until cancelled."""
 
-    def __init__(self, client: Client, plane: Plane, settings: KubeSettings, port: int = 0) -> None:
-        """`port`: where the routers listen for traffic."""
-        self.alone = True
+    def __init__(
+        self, client: Client, plane: Plane, settings: KubeSettings, port: int = 0, exchange: Exchange | None = None
+    ) -> None:
+        """`port`: where the routers listen for traffic; `exchange`: with the other routers, if any."""
         self._plane = plane
-        self._settings = settings
         self._started = time.monotonic()
         who = settings.who()
         self.services: Informer[Service] = Informer(client, SERVICES, namespaces=settings.namespaces)
@@ -62,6 +62,7 @@ class Control:
         self.interceptor = Interceptor(client, self.catalog, self.leadership, settings, port, self._tell)
         self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, self._spawn, self._tell_owner)
         self._recorder: Recorder[RouteKey] = Recorder()
+        self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership)
         self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
         self._snapshot = Snapshot(settings.snapshot, self.catalog.routes) if settings.snapshot else None
         self._restored = 0
@@ -84,6 +85,7 @@ class Control:
                 group.create_task(informer.run(), name=f"informer {informer.resource.plural}")
             group.create_task(self.events.run(), name="events")
             group.create_task(self.leadership.run(), name="lease")
+            group.create_task(self.company.run(), name="exchange between routers")
             for informer in informers:
                 await informer.wait_synced()
             self.catalog.complete()
@@ -102,7 +104,7 @@ class Control:
     def amiss(self) -> list[str]:
         """What keeps it from following the cluster."""
         now = time.monotonic()
-        words = [] if self.alone else ["other routers are seen, and their samples are not: nothing is scaled down"]
+        words = self.company.amiss()
         if self._restored and not self.catalog.synced:
             words.append(f"serving {self._restored} routes of a snapshot until the API server answers")
         for informer in self._informers():
@@ -121,13 +123,13 @@ class Control:
             ("synced", ""): float(self.catalog.synced),
             ("routes", ""): float(len(self.catalog.entries)),
             ("leading", ""): float(self.leadership.leading),
-            ("alone", ""): float(self.alone),
             ("wakes_total", ""): float(self.scaler.writes.wakes),
             ("resizes_total", ""): float(self.scaler.writes.resizes),
             ("cancelled_total", ""): float(self.scaler.writes.cancelled),
             ("probes_passed_total", ""): float(self.prober.passed),
             ("write_failures_total", ""): float(self.scaler.writes.failures),
         }
+        found.update(self.company.reading())
         for informer in self._informers():
             states, what = informer.states().values(), informer.resource.plural
             found["connected", what] = float(all(state.connected for state in states))
@@ -161,28 +163,13 @@ class Control:
     def _targets(self) -> Iterator[Target[RouteKey]]:
         """Routes to scale. Samples are taken whether we lead or not: who comes to lead knows the last minute."""
         now = time.monotonic()
-        self._recorder.record(HERE, now, self._plane.samples())
-        self._look_for_others(now)
+        self.company.tick(now, self._plane.samples())
         if not self.leadership.leading:
             return
         for key, entry in self.catalog.entries.items():
             policy = entry.translation.route.policy
             if policy is not None:
                 yield Target(key, policy, entry.translation.ready())
-
-    def _look_for_others(self, now: float) -> None:
-        """Requests that other routers count are not known here: until they are, nothing may be scaled down."""
-        namespace, _, name = self._settings.service.partition("/")
-        slices = self.catalog.slices(namespace, name) if name else ()
-        pods = {each.target_ref.name if each.target_ref else each.addresses[0] for one in slices for each in one.endpoints or ()}
-        alone = len(pods) < 2
-        if alone != self.alone:
-            log.info("%s", "no other router is seen" if alone else "other routers are seen and not heard: nothing is scaled down")
-        self.alone = alone
-        if alone:
-            self._recorder.leave(OTHERS)
-        else:
-            self._recorder.join(OTHERS, now)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(_survived(work))

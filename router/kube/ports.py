@@ -36,13 +36,3 @@ class Plane(Routes, Protocol):
 
     async def idle(self, key: RouteKey) -> bool:
         """Nothing of the route is in flight or waiting, in no worker, and each has taken over what was put last."""
-
-
-class Exchange(Protocol):
-    """How routers tell each other their samples. One router alone needs none: its recorder takes them directly."""
-
-    def publish(self, at: float, samples: Mapping[RouteKey, Sample]) -> None:
-        """This router's batch of the second that ended at `at` (monotonic seconds)."""
-
-    def whole(self) -> bool:
-        """Every live router's batches arrive: else nothing is scaled down."""

@@ -21,9 +21,11 @@ from kube.client import Client
 from router import admin
 from router.dataplane import DataPlane
 from router.interpreter import warnings
-from router.kube.control import HERE, Control
+from router.kube.company import HERE
+from router.kube.control import Control
 from router.kube.metrics import KubeMetrics
 from router.kube.names import MANAGER
+from router.kube.peers.ports import Exchange
 from router.kube.settings import KubeSettings, kubeconfig
 from router.kube.settings import load as kube_settings_of
 from router.meters import PAGE, Meters
@@ -67,6 +69,21 @@ async def access_to(settings: KubeSettings) -> Access:
         raise BadSetting(str(error)) from error
 
 
+def exchange_by(settings: KubeSettings, namespace: str) -> Exchange | None:
+    """Routers that compete for one lease exchange what they know. Raises BadSetting."""
+    if not settings.redis:
+        return None
+    try:
+        from router.kube.peers.redis import RedisExchange  # 12 MiB that one router alone never needs
+
+        return RedisExchange(settings.redis, f"{settings.lease_namespace or namespace}/{settings.lease}")
+    except ImportError as error:
+        advice = "pip install 'cloudbase-serverless[redis]'"
+        raise BadSetting(f"ROUTER_KUBE_REDIS needs the extra `redis` ({error}): {advice}") from error
+    except ValueError as error:
+        raise BadSetting(f"ROUTER_KUBE_REDIS: {error}") from error
+
+
 async def serve(settings: Settings, kube: KubeSettings, traffic: socket.socket, admin_socket: socket.socket) -> None:
     """Route until SIGTERM or SIGINT, then drain. Raises BadSetting when there is no way to an API server."""
     stop = asyncio.Event()
@@ -76,7 +93,8 @@ async def serve(settings: Settings, kube: KubeSettings, traffic: socket.socket, 
     book = memoryview(mmap.mmap(-1, PAGE * BOOKED))  # pages that are never used cost no memory
     async with Client(await access_to(kube), agent=MANAGER) as client:
         plane = DataPlane(settings, relay, Meters(book))
-        control = Control(client, plane, kube, _port(traffic))
+        exchange = exchange_by(kube, client.access.namespace)
+        control = Control(client, plane, kube, _port(traffic), exchange)
         relay.to = control.scaler
 
         def missing() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from router.address import parse_address
 from router.kube.intercept import Door
@@ -35,6 +36,7 @@ class KubeSettings:
         (), "IP:PORT of the routers as pods reach them, for intercepted Services; none = the pods of the routers' own Service"
     )
     domain: str = _setting("cluster.local", "the cluster's DNS domain, under which intercepted Services are called")
+    redis: str = _setting("", "URL of the Redis by which several routers share samples and limits; none = no exchange")
     admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz and /metrics answer")
     hold: float = _setting(10.0, "seconds that a route is kept whose Service vanished")
     snapshot: str = _setting("", "file that keeps the routes for a start without the API server; none = not kept")
@@ -47,6 +49,8 @@ class KubeSettings:
                 advertised(text)
             except ValueError as error:
                 raise BadSetting(f"{PREFIX}ADVERTISE: {error}") from error
+        if self.redis and urlsplit(self.redis).scheme not in ("redis", "rediss", "unix"):
+            raise BadSetting(f"{PREFIX}REDIS must be redis://[:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix://PATH")
         if not self.hold >= 0:
             raise BadSetting(f"{PREFIX}HOLD must be at least 0, was {self.hold!r}")
         try:

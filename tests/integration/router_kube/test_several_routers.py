@@ -1,0 +1,164 @@
+"""Two routers' control over the fake API server and a real Redis: what each saw is known, or nothing is scaled down."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "router_kube"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
+
+from kube_objects import KEY, MemoryPlane
+from kube_world import until
+from redis_server import RedisServer, redis_server
+from test_control_over_a_fake_cluster import Stage
+
+from autoscaler.model import Sample
+from kube.client import Client
+from kube.fake.server import ApiServer
+from kube.resource import ENDPOINT_SLICES
+from router.kube.control import Control
+from router.kube.peers.redis import RedisExchange
+from router.kube.settings import KubeSettings
+
+
+@dataclass
+class Town:
+    """Routers, first the one that leads, around one API server and one Redis."""
+
+    server: ApiServer
+    redis: RedisServer
+    clients: list[Client] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+    planes: list[MemoryPlane] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.server, self.clients[0], self.controls[0], self.planes[0])
+
+    async def router(self, **settings: Any) -> Control:
+        number = len(self.controls) + 1
+        client = await Client(self.server.access()).__aenter__()
+        plane = MemoryPlane()
+        known = KubeSettings(identity=f"router-{number}", **settings)
+        control = Control(client, plane, known, exchange=RedisExchange(self.redis.url, "default/cloudbase-router"))
+        self.clients.append(client)
+        self.planes.append(plane)
+        self.controls.append(control)
+        self.tasks.append(asyncio.create_task(control.run()))
+        await until(lambda: control.catalog.synced and self.heard(control) >= {f"router-{number}"})
+        return control
+
+    @staticmethod
+    def heard(control: Control) -> set[str]:
+        assert control.company.membership is not None
+        return {member.partition("@")[0] for member in control.company.membership.roster.members}
+
+    async def end(self, number: int) -> None:
+        self.tasks[number - 1].cancel()
+        await asyncio.gather(self.tasks[number - 1], return_exceptions=True)
+        await self.clients[number - 1].__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def town(folder: Path, routers: int = 2, **settings: Any) -> AsyncIterator[Town]:
+    async with ApiServer(bookmark_interval=0.2) as server, redis_server(folder) as redis:
+        found = Town(server, redis)
+        for _ in range(routers):
+            await found.router(**settings)
+            await until(lambda: found.controls[0].leadership.leading)
+        try:
+            await until(lambda: all(len(found.heard(control)) == routers for control in found.controls))
+            yield found
+        finally:
+            for number, task in enumerate(found.tasks, 1):
+                if not task.done():
+                    await found.end(number)
+
+
+def in_town(folder: Path, scenario: Callable[[Town], Awaitable[None]], **settings: Any) -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(60), town(folder, **settings) as found:
+            await scenario(found)
+
+    asyncio.run(whole())
+
+
+def load_of(control: Control) -> Any:
+    policy = control.catalog.entries[KEY].translation.route.policy
+    assert policy is not None
+    return control._recorder.load(KEY, policy, time.monotonic(), 1)
+
+
+async def whole(control: Control) -> None:
+    async with asyncio.timeout(20):
+        while control.amiss() or not load_of(control).complete:  # noqa: ASYNC110 - by the clock
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_the_one_who_leads_knows_what_the_other_counted_and_a_redis_that_was_away_costs_nothing_but_time(tmp_path: Path) -> None:
+    async def scenario(town: Town) -> None:
+        first, second = town.controls
+        town.planes[1].load = {KEY: Sample(0.0, 3.0, 7, 2)}
+        await town.stage.route(1, scale_idle_grace="1", scale_panic_window="1")
+        await until(lambda: KEY in second.catalog.entries)
+        body = {
+            "metadata": {"name": "routers-1", "labels": {"kubernetes.io/service-name": "routers"}}, "addressType": "IPv4",
+            "endpoints": [{"addresses": [f"10.1.0.{n}"], "targetRef": {"name": f"router-{n}"}} for n in (1, 2, 9)],
+        }  # fmt: skip
+        await town.stage.create(ENDPOINT_SLICES, body)
+        await until(lambda: first.amiss() == ["router router-9 is seen, and not heard: nothing is scaled down"])
+        await town.stage.client.delete(ENDPOINT_SLICES, "routers-1", "default")
+        await whole(first)
+        assert load_of(first).present == 2 and load_of(first).panic > 1
+        assert first.reading()["routers", ""] == 2 and first.reading()["exchange_connected", ""] == 1
+
+        await town.redis.kill()
+        for control in town.controls:
+            await until(lambda control=control: control.amiss() != [])  # type: ignore[misc]
+            assert "no contact with the other routers" in control.amiss()[0] and control.missing() == ""
+            assert control.reading()["exchange_connected", ""] == 0 and control.reading()["whole", ""] == 0
+        assert not load_of(first).complete
+        town.planes[1].load = {}
+        await asyncio.sleep(3)  # longer than the grace
+        assert await town.stage.replicas() == 1 and town.stage.writes() == 0
+        second.scaler.wake(KEY)
+        await until(lambda: ("woken", KEY) in town.planes[1].notes)
+
+        await town.redis.start()
+        began = time.monotonic()
+        await whole(first)
+        await until(lambda: second.amiss() == [])
+        await town.stage.wanted(0)  # idle on both, and both are known
+        assert time.monotonic() - began < 10
+
+    in_town(tmp_path, scenario, service="default/routers")
+
+
+@pytest.mark.slow
+def test_who_comes_to_lead_knows_the_last_minute_of_all(tmp_path: Path) -> None:
+    async def scenario(town: Town) -> None:
+        await town.stage.route(1, scale_min="1", scale_panic_window="1")
+        first, second = town.controls
+        town.planes[0].load = {KEY: Sample(0.0, 3.0, 7, 2)}
+        town.planes[1].load = {KEY: Sample(0.0, 1.0, 1, 1)}
+        await whole(first)
+        assert load_of(second).stable < 1.05  # its own alone
+        await town.end(1)  # gives the lease and its membership back
+        await until(lambda: second.leadership.leading)
+        async with asyncio.timeout(10):
+            while load_of(second).stable < 1.1:  # noqa: ASYNC110 - by the clock
+                await asyncio.sleep(0.02)
+
+    in_town(tmp_path, scenario)
