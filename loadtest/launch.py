@@ -11,11 +11,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import router
 from router.model import Settings as RouteSettings
 from router.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERRIDES = ("ROUTER_", "CLOUDBASE_")  # variables that would change a default
+PLAIN = "CLOUDBASE_PLAIN"  # not a setting: which build of the source runs
 FUNCTION = "hello"  # what the load asks for
 
 
@@ -40,7 +42,7 @@ def command(listen: str, upstream: str, routes: int = 1) -> list[str]:
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without what would override a default."""
-    return {name: value for name, value in environ.items() if not name.startswith(OVERRIDES)}
+    return {name: value for name, value in environ.items() if name == PLAIN or not name.startswith(OVERRIDES)}
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def main() -> None:
     environ = os.environ
     routes = int(environ.get("BENCH_ROUTES") or 1)
     words = command(environ["BENCH_LISTEN"], environ["BENCH_UPSTREAM"], routes)
-    print(f"{interpreter()}: {sys.version}", file=sys.stderr)
+    print(f"{interpreter()}: {sys.version}, {router.BUILD}", file=sys.stderr)
     print(f"{routes} routes; every feature as by default:", file=sys.stderr)
     for name, value in features().items():
         print(f"  {name} = {value}", file=sys.stderr, flush=True)

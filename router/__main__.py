@@ -16,7 +16,7 @@ from pathlib import Path
 
 from router.address import parse_address
 from router.dataplane import DataPlane
-from router.interpreter import warnings
+from router.interpreter import described, warnings
 from router.model import Backend, Endpoint, Route, RouteKey
 from router.settings import BadSetting, Settings, load
 from router.wire.poller import new_event_loop
@@ -127,6 +127,7 @@ def main() -> int:
     except OSError as error:
         log.error("cannot listen: %s; choose another address with --listen", error)
         return 1
+    log.info("%s", described())
     for warning in warnings():
         log.warning("%s", warning)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

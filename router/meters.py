@@ -14,7 +14,7 @@ from bisect import bisect_left
 from struct import calcsize, pack, unpack
 from typing import Final
 
-BOUNDS: Final = (
+BOUNDS: Final[tuple[float, ...]] = (
     0.00025,
     0.0005,
     0.001,
@@ -38,7 +38,7 @@ CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")  # of status codes;
 PARTS: Final = ("wake", "schedule", "start", "connect")  # of a cold start
 REASONS: Final = ("queue_full", "queue_bytes", "deadline", "expired", "abandoned")  # why a request never reached its function
 FAILURES: Final = ("connect", "reset", "malformed", "timeout")  # of an upstream connection
-REJECTED: Final = (
+REJECTED: Final[tuple[int, ...]] = (
     400,
     403,
     404,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadtest.compare.place import HOME, KIT, PORT, UPSTREAM, fill
@@ -33,17 +34,21 @@ PEERS = {
 DEFAULT_PEERS = "go,traefik,envoy,caddy,nginx,haproxy,relay"
 
 
-def targets(peers: list[str], command: list[str]) -> list[Service]:
-    """The router under test, if there is a command for it, and the peers in the order asked for, each on its port."""
+def targets(peers: list[str], command: list[str], plain: bool = False) -> list[Service]:
+    """The router under test, if there is a command for it, and the peers in the order asked for, each on its port.
+
+    With `plain` the router's plain build is measured, too, beside the one that starts by itself.
+    """
     found = [router(command)] if command else []
+    if command and plain:
+        found.append(router(command, "plain", PORT + 2 + len(PEERS), {"CLOUDBASE_PLAIN": "1"}))
     ports = dict(zip(PEERS, range(PORT + 2, PORT + 2 + len(PEERS)), strict=True))
     return found + [peer(name, ports[name]) for name in peers]
 
 
-def router(command: list[str]) -> Service:
+def router(command: list[str], name: str = "router", port: int = PORT + 1, more: Mapping[str, str] | None = None) -> Service:
     """The router under test."""
-    port = PORT + 1
-    return Service("router", command, port, {"BENCH_LISTEN": f"127.0.0.1:{port}", "BENCH_UPSTREAM": UPSTREAM})
+    return Service(name, command, port, {"BENCH_LISTEN": f"127.0.0.1:{port}", "BENCH_UPSTREAM": UPSTREAM, **(more or {})})
 
 
 def peer(name: str, port: int) -> Service:

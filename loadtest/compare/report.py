@@ -13,6 +13,8 @@ from loadtest.compare import proc
 from loadtest.compare.idle import Idle
 from loadtest.compare.measure import Sample
 from loadtest.compare.peers import versions
+from loadtest.compare.promises import COLUMNS as PROMISE_COLUMNS
+from loadtest.compare.promises import promise_rows
 from loadtest.compare.ratios import idle_rows, load_rows
 from loadtest.compare.scenarios import IDLE, IDLE_CONNECTIONS, SCENARIOS
 from loadtest.compare.table import Columns, Row, table
@@ -38,6 +40,7 @@ IDLE_COLUMNS: Columns = {
     "connection_kib": ("KiB/connection", ".1f"),
     "errors": ("closed", ".0f"),
 }
+PROMISED = "promised: req/cpu-s as a ratio to the better of nginx and haproxy (one: p50 as a ratio to nginx); !: missed"
 LEGEND = """\
 req/cpu-s  requests per CPU second of the target: the number to compare
 router/it  the router's figure / this target's (req: above 1 the router is ahead; memory: below 1); of req/s only if both clean
@@ -78,6 +81,8 @@ def text(result: Result) -> str:
     parts = [f"{facts}\n{result.rounds} rounds of {result.seconds} s; answers checked: {checked}"]
     parts += [f"less work: {name}: {', '.join(notes)}" for name, notes in result.less.items() if notes and name != "relay"]
     parts += [_section(name, rows) for name, rows in result.rows().items()]
+    if promises := promise_rows(result.rows()):
+        parts.append(table(PROMISED, promises, PROMISE_COLUMNS))
     if result.samples:
         parts += [LEGEND, _quietness(result.samples)]
     errors = result.errors()

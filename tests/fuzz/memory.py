@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from router import balance
@@ -288,7 +289,9 @@ class Memory:
 
 @cache
 def _slots(kind: type) -> frozenset[str]:
-    return frozenset(name for base in kind.__mro__ for name in getattr(base, "__slots__", ()))
+    """Names of an object's attributes: slots are member descriptors in plain Python and getset descriptors when compiled."""
+    kinds = (MemberDescriptorType, GetSetDescriptorType)
+    return frozenset(name for name in dir(kind) if name[:2] != "__" and isinstance(getattr(kind, name), kinds))
 
 
 def _bytes_in(one: Any) -> int:

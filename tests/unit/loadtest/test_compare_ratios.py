@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadtest.compare.idle import Idle
 from loadtest.compare.measure import Clocks, Sample
+from loadtest.compare.promises import promise_rows
 from loadtest.compare.ratios import idle_rows, load_rows, medians
 from loadtest.compare.report import Result, text
 from loadtest.compare.table import table
@@ -78,3 +79,30 @@ def test_errors_under_load_are_named_by_target_and_scenario() -> None:
 
     assert result.errors() == {"router in get": 7}
     assert text(result).endswith("ERRORS: router in get 7")
+
+
+def test_each_promise_stands_beside_what_was_found_and_what_was_missed_is_marked() -> None:
+    found = {"router": 100.0, "plain": 80.0, "nginx": 99.0, "haproxy": 70.0, "go": 30.0, "relay": 120.0}
+    rows = load_rows([sample(target, figure) for target, figure in found.items()], list(found))
+
+    (row,) = promise_rows({"get": rows})
+
+    assert row["router"] == "1.01!"  # of the better one, nginx
+    assert row["plain"] == "0.81!"
+    assert row["go"] == "3.33 (goal 3), plain 2.67! (must 2.7)"
+    assert row["relay"] == "0.83 (goal 0.7), plain 0.67 (must 0.6)"
+    assert "traefik" not in row
+
+
+def test_with_one_connection_latency_is_promised_and_less_is_better() -> None:
+    rows = [{"target": "router", "p50_ms": 0.9}, {"target": "plain", "p50_ms": 1.2}, {"target": "nginx", "p50_ms": 1.0}]
+
+    (row,) = promise_rows({"one": rows})
+
+    assert (row["router"], row["plain"]) == ("0.90", "1.20!")
+    assert (row["goal"], row["must"]) == ("at most 1", "at most 1.15")
+
+
+def test_without_the_router_or_a_peer_that_counts_nothing_is_promised() -> None:
+    assert promise_rows({"get": [{"target": "nginx", "requests_cpu_s": 1.0}]}) == []
+    assert promise_rows({"get": [{"target": "router", "requests_cpu_s": 1.0}, {"target": "go", "requests_cpu_s": 1.0}]}) == []

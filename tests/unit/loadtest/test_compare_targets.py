@@ -42,6 +42,15 @@ def test_the_router_is_told_where_to_listen_and_where_to_forward_to() -> None:
     assert router.env["BENCH_UPSTREAM"] == place.UPSTREAM
 
 
+def test_the_plain_build_of_the_router_can_be_measured_beside_the_one_that_starts_by_itself() -> None:
+    router, plain, relay = peers.targets(["relay"], ["run-it"], plain=True)
+
+    assert (router.name, plain.name) == ("router", "plain")
+    assert "CLOUDBASE_PLAIN" not in router.env or router.env["CLOUDBASE_PLAIN"] == os.environ["CLOUDBASE_PLAIN"]
+    assert plain.env["CLOUDBASE_PLAIN"] == "1"
+    assert len({router.port, plain.port, relay.port, place.PORT}) == 4
+
+
 @pytest.mark.parametrize("name", PEERS)
 def test_nothing_is_left_to_fill_in_in_what_a_peer_is_started_with(name: str, home: Path) -> None:
     (target,) = peers.targets([name], [])

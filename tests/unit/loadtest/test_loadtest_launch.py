@@ -38,6 +38,7 @@ def test_it_gives_the_router_no_option_but_where_to_listen_and_where_to_route_to
 
 def test_no_variable_of_the_environment_overrides_a_default() -> None:
     assert launch.environment({"ROUTER_TRIES": "1", "CLOUDBASE_PYTHON": "x", "PATH": "y"}) == {"PATH": "y"}
+    assert launch.environment({"CLOUDBASE_PLAIN": "1"}) == {"CLOUDBASE_PLAIN": "1"}  # the same features, another build
 
 
 def test_the_interpreter_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
