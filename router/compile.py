@@ -20,7 +20,7 @@ from pathlib import Path
 
 from router.compiled import COMPILED, MANIFEST, PACKAGE, SUFFIX, choose_build, digest, folder_of
 
-# What a request passes. Plain stay the poller, for asyncio's selectors are its base; the pool, which tests replace; and the model, for
+# What a request passes. Plain stay the poller, for asyncio's selectors are its base; the pool, which tests replace; and the model:
 # who looks at the fields of its dataclasses expects what the source says.
 MODULES = tuple(
     f"router.{name}"
@@ -30,6 +30,7 @@ MODULES = tuple(
         *("switchboard", "identity", "meters", "wire.buffer", "wire.client", "wire.upstream", "wire.listener"),
     )
 )
+MADE_OF = (*MODULES, "router.compile")
 ROOMS = ("router", "autoscaler")  # what mypyc reads for the types
 
 
@@ -52,7 +53,7 @@ def build() -> Path:
     """Compile, see that the result can be imported, and put it where it is found; returns its folder. Raises CannotCompile."""
     if found := missing():
         raise CannotCompile(found)
-    source = digest(MODULES)
+    source = digest(MADE_OF)
     with tempfile.TemporaryDirectory(prefix="router-compile-") as place:
         work = Path(place)
         for room in ROOMS:
@@ -84,7 +85,7 @@ def _install(files: dict[str, Path], source: str) -> Path:
     try:
         for module, file in files.items():
             shutil.copyfile(file, fresh / (module + SUFFIX))
-        manifest = {"source": source, "modules": MODULES, "files": {module: module + SUFFIX for module in sorted(files)}}
+        manifest = {"source": source, "modules": MADE_OF, "files": {module: module + SUFFIX for module in sorted(files)}}
         (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1))
         _try(fresh)
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router import compiled
-from router.compile import MODULES
+from router.compile import MADE_OF
 from router.compiled import COMPILED, MANIFEST, PLAIN, STALE, Finder, choose_build, digest, folder_of, source_of
 from router.interpreter import unoptimised
 
@@ -65,8 +65,8 @@ def test_the_plain_source_can_be_asked_for(builds: Path) -> None:
 
 
 def test_every_module_that_is_compiled_is_there() -> None:
-    assert [name for name in MODULES if not source_of(name).is_file()] == []
-    assert digest(MODULES)
+    assert [name for name in MADE_OF if not source_of(name).is_file()] == []
+    assert digest(MADE_OF)
 
 
 @pytest.mark.parametrize(
