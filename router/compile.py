@@ -20,7 +20,7 @@ from pathlib import Path
 
 from router.compiled import COMPILED, MANIFEST, PACKAGE, SUFFIX, choose_build, digest, folder_of
 
-# What a request passes. Plain stay the poller, for asyncio's selectors are its base; the pool, which tests replace; and the model:
+# What a request passes. Plain stay the poller, for asyncio's selectors are its base; the pool, which tests replace; the model:
 # who looks at the fields of its dataclasses expects what the source says.
 MODULES = tuple(
     f"router.{name}"
