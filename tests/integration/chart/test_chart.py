@@ -21,6 +21,7 @@ from router.settings import Settings
 
 VERSIONS = ("1.30", "1.36")  # of Kubernetes: the oldest and the newest that it is for
 OTHERS = {"gateway.networking.k8s.io", "monitoring.coreos.com"}  # whose schemas are not Kubernetes' own
+WITHOUT_NAMESPACE = ("Cluster", "ValidatingAdmission", "ValidatingWebhook", "MutatingWebhook")
 SETS: dict[str, dict[str, Any]] = {
     "default": {},
     "two namespaces": {"namespaces": ["team-a", "team-b"]},
@@ -45,6 +46,7 @@ SETS: dict[str, dict[str, Any]] = {
         },
     },
     "everything set": {
+        "admission": {"webhooks": True},
         "image": {"digest": "sha256:" + "0" * 64, "pullSecrets": ["registry"], "pullPolicy": "Always"},
         "fullnameOverride": "base",
         "labels": {"team": "platform"},
@@ -83,7 +85,7 @@ def test_every_object_has_a_name_of_its_own_and_its_namespace(values: dict[str, 
     manifests = render(values)
     keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in manifests]
     assert len(keys) == len(set(keys))
-    assert all(namespace or kind.startswith("Cluster") for kind, namespace, _ in keys)
+    assert all(namespace or kind.startswith(WITHOUT_NAMESPACE) for kind, namespace, _ in keys)
 
 
 @pytest.mark.parametrize("values", SETS.values(), ids=SETS)
