@@ -14,6 +14,7 @@ import sys
 from loadtest.launch import FUNCTION
 from router import __main__ as router
 from router.dataplane import DataPlane
+from router.listening import bind
 from router.model import Backend, Endpoint, Route, RouteKey
 from router.model import Settings as RouteSettings
 from router.settings import Settings
@@ -27,7 +28,7 @@ async def serve(listen: str, function: str, concurrency: int) -> None:
     plane = DataPlane(Settings(), router.Nobody())
     backend = Backend(f"{FUNCTION}-00001", (Endpoint(function),))
     plane.put(Route(RouteKey("*", "default", FUNCTION), (backend,), RouteSettings(concurrency=concurrency)))
-    plane.listen(router.bind(listen))
+    plane.listen(bind(listen))
     await stop.wait()
     plane.close()
 

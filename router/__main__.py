@@ -1,4 +1,4 @@
-"""`python -m router`: one worker with a static table, which is what a benchmark and a first look need."""
+"""`python -m router`: a static table, in one process or in several, which is what a benchmark and a first look need."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from router.address import parse_address
 from router.dataplane import DataPlane
 from router.interpreter import described, warnings
+from router.listening import bind, bind_all, name_of
 from router.model import Backend, Endpoint, Route, RouteKey
 from router.settings import BadSetting, Settings, load
 from router.wire.poller import new_event_loop
+from router.workers.errors import WorkerFailed
+
+if TYPE_CHECKING:
+    from router.workers.plane import WorkersPlane
 
 log = logging.getLogger("router")
 
@@ -58,39 +64,40 @@ def read_routes(path: str) -> list[Route]:
     return [static_route(f"{name}={addresses}") for name, addresses in found.items()]
 
 
-def bind(text: str, reuse_port: bool = False) -> socket.socket:
-    """A listening socket for an address. Raises OSError."""
-    family, address = parse_address(text)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(address)
-        sock.listen(4096)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-async def serve(settings: Settings, routes: list[Route], listener: socket.socket) -> None:
-    """Run one worker until SIGTERM or SIGINT, then drain."""
+async def serve(settings: Settings, routes: list[Route], listeners: list[socket.socket]) -> None:
+    """Route until SIGTERM or SIGINT, then drain. Raises OSError, and WorkerFailed when a worker cannot begin."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    plane = DataPlane(settings, Nobody())
-    for route in routes:
-        plane.put(route)
-    plane.listen(listener)
+    plane = await (employ if settings.workers else work)(settings, routes, listeners)
     gc.collect()
     gc.freeze()  # what is there now stays: the collector need not look at it again
-    log.info("listening on %s, %d routes", settings.listen, len(routes))
+    log.info("listening on %s, %d routes", name_of(listeners[0]), len(routes))
     await stop.wait()
     await plane.drain(settings.drain_grace, settings.drain_delay)
     plane.close()
+
+
+async def work(settings: Settings, routes: list[Route], listeners: list[socket.socket]) -> DataPlane:
+    """A data plane in this process."""
+    plane = DataPlane(settings, Nobody())
+    for route in routes:
+        plane.put(route)
+    plane.listen(listeners[0])
+    return plane
+
+
+async def employ(settings: Settings, routes: list[Route], listeners: list[socket.socket]) -> WorkersPlane:
+    """Workers that have the table and accept clients."""
+    from router.workers.plane import WorkersPlane  # only then: the messages to workers take 6 MiB
+
+    plane = WorkersPlane(settings, Nobody())
+    for route in routes:
+        plane.put(route)
+    plane.listen(*listeners)
+    await plane.up()
+    return plane
 
 
 def parse(arguments: list[str]) -> tuple[Settings, list[Route]]:
@@ -117,10 +124,10 @@ def main() -> int:
     if "--kube" in sys.argv[1:]:
         from router.kube.run import main as in_front_of_a_cluster  # only then: it brings the admin port and metrics
 
-        return in_front_of_a_cluster([each for each in sys.argv[1:] if each != "--kube"], bind)
+        return in_front_of_a_cluster([each for each in sys.argv[1:] if each != "--kube"])
     try:
         settings, routes = parse(sys.argv[1:])
-        listener = bind(settings.listen)
+        listeners = bind_all(settings.listen, settings.workers) if settings.workers else [bind(settings.listen)]
     except BadSetting as error:
         log.error("%s", error)
         return 1
@@ -130,8 +137,12 @@ def main() -> int:
     log.info("%s", described())
     for warning in warnings():
         log.warning("%s", warning)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(settings, routes, listener))
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(serve(settings, routes, listeners))
+    except (OSError, WorkerFailed) as error:
+        log.error("cannot start: %s", error)
+        return 1
     return 0
 
 

@@ -96,6 +96,10 @@ class Upstreams:
         candidates = self._candidates(now, avoid)
         return max(candidates, key=lambda upstream: mix(upstream.seed ^ key)) if candidates else None
 
+    def in_flight(self) -> dict[str, int]:
+        """Requests at each address that has some, also where it left."""
+        return {address: upstream.in_flight for address, upstream in self.all.items() if upstream.in_flight}
+
     def suspect(self, upstream: Upstream, now: float, seconds: float = SUSPECT_FOR) -> None:
         """The endpoint refused or broke a connection: avoid it for a moment."""
         upstream.suspect_until = now + seconds

@@ -124,6 +124,9 @@ class DataPlane:
         """Accept clients on a socket that listens already."""
         self.listeners.append(Listener(self.clients, sock))
 
+    async def up(self) -> None:
+        """Until clients are accepted: they are. (It takes time where workers have to start first.)"""
+
     async def drain(self, grace: float, delay: float = 0.0) -> None:
         """Finish in order: every answer is now its connection's last; returns when all is done, or after `grace` seconds.
 

@@ -84,6 +84,8 @@ class Exchange(Attempt):
         self.state = WAITING
         self.held = bytes(payload)
         self._bound()
+        if self.board.queued is not None:
+            self.board.queued(self.live, self.revision)
 
     def request_data(self, payload: Buffer) -> None:
         """More of the request's body."""

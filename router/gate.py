@@ -128,12 +128,14 @@ class Gate(Generic[W]):
         "busy",
         "exempt",
         "queue",
+        "ready",
         "room",
         "slots",
     )
 
     def __init__(self, now: float, slots: int = 0, room: Room | None = None) -> None:
         self.slots = slots
+        self.ready = slots > 0  # something is behind it, although others may have all of its slots at the moment
         self.busy = 0  # requests that have a slot
         self.exempt = 0  # requests in flight without one: at an endpoint that left, or above a limit that was lowered
         self.arrived = 0  # since the gate was made
@@ -185,6 +187,8 @@ class Gate(Generic[W]):
     def leave_exempt(self, now: float) -> None:
         """A request that had no slot any more is over."""
         self._moment += now
+        if self.queue:
+            self._note_departure(now)
         self.exempt -= 1
 
     def exempt_more(self, requests: int) -> None:
@@ -192,11 +196,15 @@ class Gate(Generic[W]):
         self.busy -= requests
         self.exempt += requests
 
-    def resize(self, slots: int, now: float) -> list[W]:
-        """Set the number of slots; returns the waiters that have one now, in order. Above fewer slots, requests just finish."""
-        if slots and not self.slots:
+    def resize(self, slots: int, now: float, ready: bool = False) -> list[W]:
+        """Set the number of slots; returns the waiters that have one now, in order. Above fewer slots, requests just finish.
+
+        `ready`: something is behind the gate even if there is no slot, because others have them: that is no cold start.
+        """
+        ready = ready or slots > 0
+        if ready and not self.ready:
             self._woke(now)
-        self.slots = slots
+        self.slots, self.ready = slots, ready
         return self._fill(now)
 
     def abandon(self, waiter: W, now: float) -> bool:
@@ -243,7 +251,7 @@ class Gate(Generic[W]):
             self._moment -= now
         merged.sort(key=lambda entry: entry[0])
         self.queue = OrderedDict((waiter, place) for _, waiter, place in merged)
-        if not self.slots:
+        if not self.ready:
             self._begin_waking(now)
         return self._fill(now)
 
@@ -263,7 +271,7 @@ class Gate(Generic[W]):
         Nothing ready: the median of the last cold starts, less what has gone by of this one. All slots taken: Little's law,
         the queue's length times the mean time between two departures, once as many as there are slots were seen.
         """
-        if not self.slots:
+        if not self.ready:
             if not self._cold:
                 return 0.0
             gone = 0.0 if self._waking_since is None else now - self._waking_since
@@ -295,7 +303,7 @@ class Gate(Generic[W]):
         return True
 
     def _hold(self, waiter: W, now: float, deadline: float, held: int) -> Admission | Refusal:
-        if not self.slots:
+        if not self.ready:
             self._begin_waking(now)
         wait = self.expected_wait(now)
         reason = self.room.refuses(held)

@@ -5,7 +5,7 @@ A new description of the route is taken over in place, and what follows from it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from autoscaler.model import Sample
@@ -25,13 +25,14 @@ class Revision(Generic[W]):
     The gate's slots are the sum of the limits of the endpoints that take requests, so that whoever was let in finds a free one.
     """
 
-    __slots__ = ("gate", "name", "upstreams", "weight")
+    __slots__ = ("gate", "name", "noted", "upstreams", "weight")
 
     def __init__(self, name: str, room: Room, now: float) -> None:
         self.name = name
         self.weight = 0
         self.gate: Gate[W] = Gate(now, 0, room)
         self.upstreams = Upstreams()
+        self.noted: Callable[[], None] | None = None  # called after each departure, while others wait for its slot
 
     def update(self, backend: Backend, concurrency: int, now: float, granted: Mapping[str, int] | None = None) -> list[W]:
         """Take over weight, endpoints and the hard limit of each (0: none); returns the waiters that go now.
@@ -51,7 +52,8 @@ class Revision(Generic[W]):
         """
         for upstream in self.upstreams.all.values():
             self._limit(upstream, limits.get(upstream.address, 0))
-        return self.gate.resize(min(UNLIMITED, sum(upstream.limit for upstream in self.upstreams.ready)), now)
+        ready = self.upstreams.ready
+        return self.gate.resize(min(UNLIMITED, sum(upstream.limit for upstream in ready)), now, bool(ready))
 
     def take(self, random: Random, now: float, sticky: bytes = b"", avoid: tuple[Upstream, ...] = ()) -> Upstream | None:
         """An endpoint for a request that the gate let in; it is counted there until `leave` or `untake`.
@@ -70,11 +72,15 @@ class Revision(Generic[W]):
         upstream.in_flight -= 1
         if over:
             self.gate.exempt_more(-1)
+        if self.noted is not None:
+            self.noted()
 
     def leave(self, upstream: Upstream, now: float) -> W | None:
         """The request at this endpoint is over: its slot goes to the waiter that is returned, if any."""
         in_flight = upstream.in_flight
         upstream.in_flight = in_flight - 1
+        if self.noted is not None:
+            self.noted()
         if in_flight > upstream.limit:
             self.gate.leave_exempt(now)
             return None
@@ -194,6 +200,13 @@ class Live(Generic[W]):
             return known.gate.busy + known.gate.exempt
         upstream = known.upstreams.all.get(address)
         return upstream.in_flight if upstream else 0
+
+    def stock(self) -> dict[str, tuple[int, dict[str, int]]]:
+        """Requests in flight by revision: all of them, and what is at each address."""
+        return {
+            name: (revision.gate.busy + revision.gate.exempt, revision.upstreams.in_flight())
+            for name, revision in (self.revisions or {}).items()
+        }
 
     def sample(self, now: float) -> Sample | None:
         """The load since the last call, over all revisions; call it about once a second. None: there was none.

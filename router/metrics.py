@@ -98,13 +98,13 @@ class RouterMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One scrape."""
-        functions = dict(self._past)
-        for book in self._books.values():
+        functions, books = dict(self._past), list(self._books.values())
+        for book in books:
             for label, cells in meters.read_functions(book).items():
                 functions[label] = _sum(functions[label], cells) if label in functions else cells
         yield from _by_function(functions)
         worker = self._past_worker
-        for book in self._books.values():
+        for book in books:
             worker = _sum(worker, meters.read_worker(book))
         yield from self._by_worker(worker)
 

@@ -34,6 +34,7 @@ class Settings:
     """What holds for all routes of a router."""
 
     listen: str = _setting("127.0.0.1:8080", 'where clients connect: "host:port", "[ipv6]:port" or "unix:/path"')
+    workers: int = _setting(0, "processes that move requests, besides the one that decides; 0 = one process does both", 0)
     head_size: int = _setting(65536, "bytes of a request or response head: 431, 502", 1024)
     head_fields: int = _setting(100, "field lines of a request head: 431", 1)
     target_size: int = _setting(8192, "bytes of a request target: 414", 64)

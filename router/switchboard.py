@@ -56,7 +56,7 @@ class Switchboard:
     # fmt: off
     __slots__ = (
         "_going", "_running", "access", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters",
-        "patience", "random", "scaler", "starting", "table",
+        "patience", "queued", "random", "scaler", "starting", "table",
     )
     # fmt: on
 
@@ -82,6 +82,9 @@ class Switchboard:
         self.access: AccessLog | None = None
         self.starting = False  # not all routes are known yet: a name without one is no 404
         self.cold: dict[RouteKey, Wake] = {}  # routes that somebody waits for and nothing is ready of
+        self.queued: Callable[[Live[Exchange], Revision[Exchange]], None] | None = (
+            None  # somebody waits before it: others may help
+        )
         self.backing_off: set[Exchange] = set()
         self._going: deque[Going[Exchange]] = deque()
         self._running = False

@@ -1,4 +1,4 @@
-"""`python -m router --kube`: the router in front of a cluster, in one process, until SIGTERM."""
+"""`python -m router --kube`: the router in front of a cluster, in one process or in several, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import argparse
 import asyncio
 import gc
 import logging
-import mmap
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -28,7 +26,8 @@ from router.kube.names import MANAGER
 from router.kube.peers.ports import Exchange
 from router.kube.settings import KubeSettings, kubeconfig
 from router.kube.settings import load as kube_settings_of
-from router.meters import PAGE, Meters
+from router.listening import bind, bind_all, name_of
+from router.meters import Meters
 from router.metrics import RouterMetrics
 from router.model import RouteKey
 from router.ports import Scaler
@@ -36,10 +35,11 @@ from router.scaling_metrics import AutoscalerMetrics
 from router.settings import BadSetting, Settings
 from router.settings import load as settings_of
 from router.wire.poller import new_event_loop
+from router.workers import book
+from router.workers.errors import WorkerFailed
+from router.workers.plane import WorkersPlane
 
 log = logging.getLogger(__name__)
-
-BOOKED: Final = 16_384  # routes with metrics of their own
 
 
 class Relay:
@@ -84,45 +84,66 @@ def exchange_by(settings: KubeSettings, namespace: str) -> Exchange | None:
         raise BadSetting(f"ROUTER_KUBE_REDIS: {error}") from error
 
 
-async def serve(settings: Settings, kube: KubeSettings, traffic: socket.socket, admin_socket: socket.socket) -> None:
-    """Route until SIGTERM or SIGINT, then drain. Raises BadSetting when there is no way to an API server."""
+async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket.socket], admin_socket: socket.socket) -> None:
+    """Route until SIGTERM or SIGINT, then drain. Raises BadSetting when there is no way to an API server, WorkerFailed."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    relay = Relay()
-    book = memoryview(mmap.mmap(-1, PAGE * BOOKED))  # pages that are never used cost no memory
+    relay, books = Relay(), RouterMetrics()
     async with Client(await access_to(kube), agent=MANAGER) as client:
-        plane = DataPlane(settings, relay, Meters(book))
+        plane = (_workers if settings.workers else _one_process)(settings, relay, books)
         exchange = exchange_by(kube, client.access.namespace)
-        control = Control(client, plane, kube, _port(traffic), exchange)
+        control = Control(client, plane, kube, _port(traffic[0]), exchange)
         relay.to = control.scaler
 
         def missing() -> str:
             return "stopping" if stop.is_set() else control.missing()
 
-        app = admin.application(_registry(book, control), missing, control.amiss)
-        async with asyncio.TaskGroup() as tasks, admin.serve(app, admin_socket):
-            following = tasks.create_task(control.run(), name="cluster")
-            plane.listen(traffic)
-            log.info("listening on %s, admin on %s, API server %s", _name(traffic), _name(admin_socket), client.access.server)
-            gc.collect()
-            gc.freeze()
-            await stop.wait()
-            await plane.drain(settings.drain_grace, settings.drain_delay)
-            following.cancel()
-        plane.close()
+        app = admin.application(_registry(books, control), missing, control.amiss)
+        try:
+            plane.listen(*traffic)
+            await plane.up()
+            async with asyncio.TaskGroup() as tasks, admin.serve(app, admin_socket):
+                following = tasks.create_task(control.run(), name="cluster")
+                where = name_of(traffic[0]), name_of(admin_socket), client.access.server
+                log.info("listening on %s, admin on %s, API server %s", *where)
+                gc.collect()
+                gc.freeze()
+                await stop.wait()
+                await plane.drain(settings.drain_grace, settings.drain_delay)
+                following.cancel()
+        finally:
+            plane.close()
 
 
-def main(arguments: list[str], bind: Callable[[str], socket.socket]) -> int:
+def _one_process(settings: Settings, scaler: Scaler, books: RouterMetrics) -> DataPlane:
+    pages = book.open_book(book.make())
+    plane = DataPlane(settings, scaler, Meters(pages))
+    books.join(HERE, pages)
+    return plane
+
+
+def _workers(settings: Settings, scaler: Scaler, books: RouterMetrics) -> WorkersPlane:
+    return WorkersPlane(
+        settings,
+        scaler,
+        lambda worker: books.join(worker.name, worker.book),
+        lambda worker: books.leave(worker.name),
+        books.forget,
+    )
+
+
+def main(arguments: list[str]) -> int:
     """Exit status: 0 after a drain, 1 when a setting is bad, an address is taken or there is no way to an API server."""
     try:
         settings, kube = parse(arguments)
-        traffic, admin_socket = bind(settings.listen), bind(kube.admin)
+        traffic = bind_all(settings.listen, settings.workers) if settings.workers else [bind(settings.listen)]
+        admin_socket = bind(kube.admin)
         for warning in warnings():
             log.warning("%s", warning)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(settings, kube, traffic, admin_socket))
-    except BadSetting as error:
+    except (BadSetting, WorkerFailed) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
@@ -146,22 +167,14 @@ def parse(arguments: list[str]) -> tuple[Settings, KubeSettings]:
     return settings_of(theirs, os.environ, options.get("config", "")), kube_settings_of(ours, os.environ)
 
 
-def _name(sock: socket.socket) -> str:
-    """Where a socket really listens: port 0 takes a free one."""
-    name = sock.getsockname()
-    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
-
-
 def _port(sock: socket.socket) -> int:
     name = sock.getsockname()
     return int(name[1]) if isinstance(name, tuple) else 0
 
 
-def _registry(book: memoryview, control: Control) -> CollectorRegistry:
+def _registry(books: RouterMetrics, control: Control) -> CollectorRegistry:
     registry = CollectorRegistry()
-    router = RouterMetrics()
-    router.join(HERE, book)
-    registry.register(router)
+    registry.register(books)
     registry.register(KubeMetrics(control.reading))
     registry.register(AutoscalerMetrics(control.autoscaler))
     ProcessCollector(registry=registry)

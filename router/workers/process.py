@@ -1,0 +1,64 @@
+"""One worker as the control process has it: the child, the way to it, and its book."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from autoscaler.model import Sample
+from router.samples import Samples
+from router.wire.poller import Poller
+from router.workers import book, messages
+from router.workers.channel import Channel
+
+Receive = Callable[["Process", messages.Report], None]
+
+
+class Process:
+    """A child that was started a moment ago. Raises OSError when there can be none."""
+
+    def __init__(
+        self, name: str, listener: socket.socket, poller: Poller, receive: Receive, lost: Callable[[Process], None]
+    ) -> None:
+        self.name = name  # of this one process: who takes its place has another
+        self.ready = False
+        ours, theirs = socket.socketpair()
+        fd = book.make()
+        inherited = (theirs.fileno(), fd, listener.fileno())
+        with theirs:
+            safe = ["-P"] if sys.flags.safe_path else []  # a folder named `router` where we were started is not it
+            command = [sys.executable, *safe, "-m", "router.workers.worker", *map(str, inherited)]
+            self.child = subprocess.Popen(command, pass_fds=inherited, stdin=subprocess.DEVNULL)
+        self.book = book.open_book(fd)
+        self._samples = Samples(self.book)
+        self._last: dict[str, Sample] = {}
+        self._channel: Channel[messages.Report] = Channel(
+            poller, ours, messages.Report, lambda report: receive(self, report), lambda: lost(self)
+        )
+
+    def send(self, *orders: Any) -> None:
+        """Orders, in this order."""
+        self._channel.send(*orders)
+
+    def samples(self) -> dict[str, Sample]:
+        """What it said of each function at its last beat. One that is silent still has what it had: it is not idle by that."""
+        try:
+            read = self._samples.read()
+        except ValueError:  # it has not begun its book
+            return {}
+        if read is not None:
+            self._last = read[1]
+            return self._last
+        return {label: Sample(one.at, one.concurrency, 0, one.present) for label, one in self._last.items()}
+
+    def gone(self) -> bool:
+        """The child has ended, and is reaped."""
+        return self.child.poll() is not None
+
+    def end(self) -> None:
+        """At once."""
+        self._channel.close()
+        self.child.kill()
