@@ -1,0 +1,78 @@
+"""What a pod tells about the replica that it is: whether it can take requests, and if not, why, in words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from controller.kube.names import REVISION
+from controller.ports import Replica
+from kube.model import ContainerStatus, Pod
+
+WORDS = 600  # characters of last words
+LINES = 3  # lines of them
+_HINTS = (
+    (re.compile("runAsNonRoot|run as root"), "give the image a numeric USER other than 0: functions do not run as root"),
+    (re.compile("violates PodSecurity"), "the namespace's pod security forbids it"),
+)
+
+
+def replica(pod: Pod) -> Replica:
+    """The pod as a replica. Its address is its IP: the routers know the port."""
+    containers = pod.status.container_statuses or ()
+    return Replica(
+        name=pod.metadata.name,
+        revision=(pod.metadata.labels or {}).get(REVISION, ""),
+        address=pod.status.pod_ip,
+        ready=_is(pod, "Ready") and not pod.metadata.deletion_timestamp,
+        restarts=sum(each.restart_count for each in containers),
+        message="" if _is(pod, "Ready") else _hinted(next(_reasons(pod), "")),
+        crash_loop=any(_loops(each) for each in containers),
+        stopping=bool(pod.metadata.deletion_timestamp) or pod.status.phase in ("Succeeded", "Failed"),
+    )
+
+
+def _is(pod: Pod, kind: str) -> bool:
+    return any(each.type == kind and each.status == "True" for each in pod.status.conditions or ())
+
+
+def _loops(container: ContainerStatus) -> bool:
+    waiting = container.state.waiting if container.state else None
+    return container.restart_count > 0 and waiting is not None and waiting.reason == "CrashLoopBackOff"
+
+
+def _reasons(pod: Pod) -> Iterator[str]:
+    """What keeps it from being ready, the most telling first."""
+    for each in pod.status.container_statuses or ():
+        yield from _container(each)
+    if pod.status.reason:
+        yield f"{pod.status.reason}: {pod.status.message}"
+    for condition in pod.status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False":
+            yield f"{condition.reason}: {condition.message}"
+
+
+def _container(status: ContainerStatus) -> Iterator[str]:
+    """A running one that is not ready has nothing to say but how its predecessor ended."""
+    ended = None
+    for state in (status.state, status.last_state):
+        ended = ended or (state.terminated if state else None)
+    if ended is not None:
+        how = f"was ended by signal {ended.signal}" if ended.signal else f"exited with status {ended.exit_code}"
+        how = {"OOMKilled": "used more memory than resources.memory allows"}.get(ended.reason, how)
+        words = last_words(ended.message)
+        yield f"{how}: {words}" if words else how
+    waiting = status.state.waiting if status.state else None
+    if waiting is not None and waiting.reason not in ("", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"):
+        yield f"{waiting.reason}: {waiting.message}" if waiting.message else waiting.reason
+
+
+def last_words(text: str) -> str:
+    """The last lines of a log that say something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-LINES:])[-WORDS:]
+
+
+def _hinted(message: str) -> str:
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(message)), "")
+    return f"{message}; {hint}" if hint else message
