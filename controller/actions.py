@@ -36,6 +36,7 @@ class Observed:
     in_flight: Mapping[str, int] = field(default_factory=dict)  # replica -> requests now; absent = 0
     draining: Mapping[str, float] = field(default_factory=dict)  # replica -> unix seconds since when it only finishes
     wanted: int = 0  # replicas the autoscaler asked for
+    trouble: str = ""  # why the last look could not do what it should, in words
     routers_scale: bool = False  # routers set the replicas of what they route, find and drain them: `applied` tells the number
 
 

@@ -60,6 +60,8 @@ def _built(observed: Observed, rollout: Rollout) -> Condition:
 
 def _deployed(observed: Observed, rollout: Rollout, now: float) -> Condition:
     target = rollout.target
+    if observed.trouble:
+        return _condition("Deployed", "False", "Refused", observed.trouble)
     if target is None and rollout.unreleased:
         return _condition("Deployed", "Unknown", "Unreleased", "what was built waits to be released: cloudbase deploy NAME")
     if target is None:

@@ -32,6 +32,7 @@ from controller.actions import (
     WantReplicas,
 )
 from controller.builds import Builds
+from controller.errors import ControllerError
 from controller.garbage import Garbage
 from controller.model import Function, FunctionStatus
 from controller.plan import Rules, plan
@@ -54,6 +55,7 @@ class Memory:
     wanted: int = 0
     draining: dict[str, float] = field(default_factory=dict)
     retiring: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    trouble: str = ""  # why the last look could not do what it should
     done: Sequence[Action] = ()  # at the last look
 
 
@@ -81,6 +83,7 @@ class Reconciler:
         self._memory: dict[Key, Memory] = {}
         self.builds = Builds(builder, builds, self.progress, clock, self.look)
         self.garbage = Garbage(store, sources, self.builds)
+        self.looks = self.failures = 0
         self._woken = asyncio.Event()
         self._unseen: set[Key] = set()
         self._tasks: asyncio.TaskGroup
@@ -91,6 +94,11 @@ class Reconciler:
         """Have a look at a function soon."""
         self._queue.add(key)
         self._woken.set()
+
+    @property
+    def queued(self) -> int:
+        """Functions that wait to be looked at, or are looked at."""
+        return len(self._queue)
 
     def wake(self, key: RouteKey) -> None:
         """Ask for at least one replica (router.ports.Scaler)."""
@@ -138,12 +146,17 @@ class Reconciler:
             pass  # it is the time that was waited for
 
     async def _look(self, key: Key) -> None:
+        self.looks += 1
         try:
             await self._reconcile(key)
         except Exception as error:
             # Whatever a store, builder or deployer raises must not end the other functions' work.
+            self.failures += 1
             pause = self._queue.failed(key, self._clock())
-            log.warning("%s: look failed, again in %.1f s: %s", key[1], pause, error, exc_info=True)
+            log.warning(
+                "%s: look failed, again in %.1f s: %s", key[1], pause, error, exc_info=not isinstance(error, ControllerError)
+            )
+            await self._tell_trouble(key, error)
         else:
             self._queue.done(key)
         self._unseen.discard(key)
@@ -160,7 +173,24 @@ class Reconciler:
         memory.draining = {name: memory.draining.get(name, now) for name in todo.draining}
         for action in todo.actions:
             await self._carry_out(function, memory, action)
+        if memory.trouble:
+            memory.trouble = ""
+            self.look(key)
         self._look_again(key, memory, todo, now)
+
+    async def _tell_trouble(self, key: Key, error: Exception) -> None:
+        """Say in the status what a person has to do something about; the rest passes, or is in the log."""
+        function, memory = self._store.get(*key), self._memory.get(key)
+        if function is None or memory is None or not isinstance(error, ControllerError):
+            return
+        memory.trouble = str(error)
+        try:
+            for action in plan(function, self._observe(function, memory), self._clock(), self._rules).actions:
+                if isinstance(action, SetStatus):
+                    await self._carry_out(function, memory, action)
+        except Exception as again:
+            # The store is in trouble as well: the next look tells.
+            log.warning("%s: its status could not be written: %s", key[1], again)
 
     def _look_again(self, key: Key, memory: Memory, todo: Plan, now: float) -> None:
         """At once when something new was done, which may allow the next step; later when it was only asked for again."""
@@ -193,6 +223,7 @@ class Reconciler:
             draining=memory.draining,
             wanted=function.status.wanted if self._rules.routers_scale else memory.wanted,
             routers_scale=self._rules.routers_scale,
+            trouble=memory.trouble,
         )
 
     async def _carry_out(self, function: Function, memory: Memory, action: Action) -> None:

@@ -92,17 +92,18 @@ class Leadership:
         A request that waits then is broken off, and none leaves later: also not from a process that was frozen meanwhile, which
         may get an answer and go on before the loop's timers have their turn. Hence the look at the clock before each one.
         """
-        self._check()
+        self.check()
         try:
             async with asyncio.timeout(self._reign.remaining(self._clock())) as deadline:
-                with fenced(self._check):
+                with fenced(self.check):
                     yield
         except TimeoutError as error:
             if not deadline.expired():
                 raise
             raise NotLeading(f"lease {self._namespace}/{self._name}: {self.identity} could not renew it in time") from error
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises NotLeading unless we lead."""
         if not self.leading:
             holder = self.holder or "nobody"
             raise NotLeading(f"lease {self._namespace}/{self._name}: {self.identity} does not hold it ({holder} does)")

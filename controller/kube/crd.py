@@ -104,7 +104,7 @@ def function() -> dict[str, Any]:
     properties = {"spec": schema(FunctionSpec, SPEC), "status": status}
     name = {
         "rule": f"size(self.metadata.name) <= {validate.NAME_LENGTH} && self.metadata.name.matches('{_LABEL}')",
-        "message": f"name must be a DNS label of at most {validate.NAME_LENGTH} characters, so that its revisions' names are, too",
+        "message": f"name must be a DNS label of at most {validate.NAME_LENGTH} characters, as its revisions' names have to be",
     }
     whole = _whole(properties, "What somebody wants to run: source or image, and how it is scaled.", [name])
     return _definition("Function", ["fn"], whole, columns, {"status": {}, "scale": scale})

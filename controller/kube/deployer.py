@@ -16,14 +16,15 @@ from controller.kube import objects, render
 from controller.kube.logs import Logs
 from controller.kube.names import CHILDREN, MANAGER, OF_REVISIONS, REVISION
 from controller.kube.objects import DEPLOYMENTS, PODS, SERVICES, Child
-from controller.kube.pods import replica
+from controller.kube.pods import replica, unable
 from controller.kube.render import Manifest, Owner, PodRules
 from controller.kube.same import covers
 from controller.kube.seen import Seen
 from controller.model import Function, FunctionSpec, Revision
 from controller.ports import LogLine, Replica
 from kube.client import Client
-from kube.errors import Conflict, NotFound
+from kube.errors import Conflict, Forbidden, Invalid, NotFound
+from kube.informer import Informer
 from kube.model import Pod
 from kube.resource import Resource
 
@@ -36,6 +37,10 @@ class NotOurs(ControllerError):
     """An object of the name that we need is somebody else's."""
 
 
+class NotAllowed(ControllerError):
+    """The API server does not take what a function needs: a quota, a policy, a field that it finds wrong."""
+
+
 class KubeDeployer:
     """`await run()` in a task, `wait_synced()` before the first look."""
 
@@ -44,7 +49,7 @@ class KubeDeployer:
         self._deployments: Seen[Child] = Seen(client, DEPLOYMENTS, namespaces=namespaces, labels=OF_REVISIONS)
         self.services: Seen[Child] = Seen(client, SERVICES, namespaces=namespaces, labels=CHILDREN)
         self._pods: Seen[Pod] = Seen(client, PODS, namespaces=namespaces, labels=OF_REVISIONS)
-        self._logs = Logs(client, self._pods)
+        self._logs = Logs(client, self._pods, lambda namespace, name: owner(namespace, name) is not None)
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
@@ -57,11 +62,16 @@ class KubeDeployer:
         for seen in (self._deployments, self.services, self._pods):
             await seen.informer.wait_synced()
 
+    def informers(self) -> list[Informer[Any]]:
+        """What it follows, for readiness."""
+        return [self._deployments.informer, self.services.informer, self._pods.informer]
+
     # --- seeing ---
 
     def observe(self, project: str, name: str) -> list[Replica]:
         """Pods that end are left out: they finish by themselves, and one on a dead node would never go."""
-        return [each for pod in self._pods.of(project, name) if not (each := replica(pod)).stopping]
+        pods = [each for pod in self._pods.of(project, name) if not (each := replica(pod)).stopping]
+        return pods + [one for found in self._deployments.of(project, name) if (one := unable(found)) is not None]
 
     def applied(self, project: str, name: str) -> Mapping[str, int]:
         return {
@@ -136,7 +146,10 @@ async def write(client: Client, seen: Seen[Child], found: Child | None, wanted: 
         await _claim(client, resource, name, namespace, wanted["metadata"]["labels"])
     else:
         body["metadata"] = {**wanted["metadata"], "resourceVersion": found.metadata.resource_version}
-    seen.wrote(await client.apply(resource, name, body, MANAGER, namespace, force=True))
+    try:
+        seen.wrote(await client.apply(resource, name, body, MANAGER, namespace, force=True))
+    except (Forbidden, Invalid) as error:
+        raise NotAllowed(f"{wanted['kind']} {namespace}/{name} is refused by Kubernetes: {error.message}") from error
     log.info("%s %s/%s: %s", wanted["kind"], namespace, name, "created" if found is None else "put right")
 
 
@@ -159,5 +172,6 @@ async def _claim(client: Client, resource: Resource[Child], name: str, namespace
     labels = there.metadata.labels or {}
     if not there.metadata.owner_references and any(labels.get(key) != value for key, value in own.items()):
         raise NotOurs(
-            f"there is a {resource.kind} {namespace}/{name} that is not this function's: delete it, or give the function another name"
+            f"there is a {resource.kind} {namespace}/{name} that is not this function's: "
+            "delete it, or give the function another name"
         )

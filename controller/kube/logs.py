@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 from controller.kube.seen import Seen
@@ -22,8 +22,9 @@ LINE = 64 << 10  # bytes of a line, beyond which it is told in pieces
 class Logs:
     """Reads `pods/log` of the API server."""
 
-    def __init__(self, client: Client, pods: Seen[Pod]) -> None:
-        self._client, self._pods = client, pods
+    def __init__(self, client: Client, pods: Seen[Pod], exists: Callable[[str, str], bool]) -> None:
+        """`exists`: whether there still is a function (namespace, name)."""
+        self._client, self._pods, self._exists = client, pods, exists
 
     async def read(self, namespace: str, function: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         """The last `tail` lines of all pods in order of time, then, with `follow`, what comes, until the function is gone."""
@@ -42,12 +43,11 @@ class Logs:
         queue: asyncio.Queue[LogLine] = asyncio.Queue(WAITING)
         streams: dict[str, asyncio.Task[None]] = {}
         try:
-            while True:
+            while self._exists(namespace, function):
                 for pod in self._pods.of(namespace, function):
                     name = pod.metadata.name
-                    if name not in streams and _has_begun(pod):
-                        after = since.get(name, "")
-                        streams[name] = asyncio.create_task(self._stream(namespace, name, after, queue), name=f"log of {name}")
+                    if _has_begun(pod) and (name not in streams or streams[name].done()):  # it ends with each of its containers
+                        streams[name] = asyncio.create_task(self._stream(namespace, name, since, queue), name=f"log of {name}")
                 try:
                     async with asyncio.timeout(LOOK):
                         yield await queue.get()
@@ -69,29 +69,31 @@ class Logs:
             pass  # it has not begun, or is gone
         return lines
 
-    async def _stream(self, namespace: str, pod: str, after: str, queue: asyncio.Queue[LogLine]) -> None:
+    async def _stream(self, namespace: str, pod: str, since: dict[str, str], queue: asyncio.Queue[LogLine]) -> None:
+        after = since.get(pod, "")
         query = {"follow": "true", **({"sinceTime": after} if after else {})}
         try:
             async with aclosing(self._lines(namespace, pod, query)) as found:
                 async for line in found:
                     if line.time > after:
                         await queue.put(line)
+                        since[pod] = line.time
         except KubeError:
             pass  # it ended: its successor joins in
 
-    async def _lines(self, namespace: str, pod: str, query: dict[str, str]) -> AsyncIterator[LogLine]:
+    async def _lines(self, namespace: str, pod: str, query: dict[str, str]) -> AsyncGenerator[LogLine, None]:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         attempt = Attempt("get", "pods/log", f"{namespace}/{pod}")
         rest = b""
-        async with self._client.stream(attempt, path, {"timestamps": "true", **query}, 30.0) as stream:
-            async with aclosing(stream.chunks(SILENT)) as chunks:
-                async for chunk in chunks:
-                    *whole, rest = (rest + chunk).split(b"\n")
-                    for raw in whole:
-                        yield _line(pod, raw)
-                    if len(rest) > LINE:
-                        yield _line(pod, rest)
-                        rest = b""
+        opened = self._client.stream(attempt, path, {"timestamps": "true", **query}, 30.0)
+        async with opened as stream, aclosing(stream.chunks(SILENT)) as chunks:
+            async for chunk in chunks:
+                *whole, rest = (rest + chunk).split(b"\n")
+                for raw in whole:
+                    yield _line(pod, raw)
+                if len(rest) > LINE:
+                    yield _line(pod, rest)
+                    rest = b""
         if rest:
             yield _line(pod, rest)
 

@@ -1,4 +1,4 @@
-"""The objects that the controller watches, as much of each as it needs. Specs stay the bytes they came in until somebody looks."""
+"""The objects that the controller watches, as much of each as it needs. Specs stay bytes until somebody looks at them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from controller.kube.names import GROUP, VERSION
-from kube.model import ObjectMeta, Pod, Struct
+from kube.model import DeploymentStatus, ObjectMeta, Pod, Struct
 from kube.resource import Resource
 
 EMPTY = msgspec.Raw(b"{}")
@@ -27,10 +27,11 @@ class Kept(Struct, frozen=True, gc=False):
 
 
 class Child(Struct, frozen=True, gc=False):
-    """A Deployment or Service of ours: what it is like is compared, how it fares is not looked at."""
+    """A Deployment or Service of ours: what it is like is compared."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: msgspec.Raw = EMPTY
+    status: DeploymentStatus = DeploymentStatus()  # a Service's has nothing of it
 
     def __post_init__(self) -> None:
         force_setattr(self, "spec", self.spec.copy())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from controller.kube.names import REVISION
+from controller.kube.objects import Child
 from controller.ports import Replica
 from kube.model import ContainerStatus, Pod
 
@@ -30,6 +31,15 @@ def replica(pod: Pod) -> Replica:
         crash_loop=any(_loops(each) for each in containers),
         stopping=bool(pod.metadata.deletion_timestamp) or pod.status.phase in ("Succeeded", "Failed"),
     )
+
+
+def unable(deployment: Child) -> Replica | None:
+    """The pod that a Deployment may not make (quota, pod security), as a replica that says why."""
+    for each in deployment.status.conditions or ():
+        if each.type == "ReplicaFailure" and each.status == "True":
+            revision = (deployment.metadata.labels or {}).get(REVISION, "")
+            return Replica(name=deployment.metadata.name, revision=revision, message=_hinted(f"{each.reason}: {each.message}"))
+    return None
 
 
 def _is(pod: Pod, kind: str) -> bool:

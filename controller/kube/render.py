@@ -1,4 +1,4 @@
-"""What a function is made of in a cluster, as manifests: a Deployment and a Service for each revision, one Service as its route. Pure.
+"""What a function is made of in a cluster: a Deployment and a Service for each revision, one Service as its route. Pure.
 
 A revision's Deployment is made from the settings that the revision was recorded with, so that it does not change afterwards.
 """

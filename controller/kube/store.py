@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -34,8 +33,8 @@ Key = tuple[str, str]  # namespace, name
 class KubeFunctionStore:
     """FunctionStore; a function's project is its namespace. `await run()` in a task, `wait_synced()` before the first look."""
 
-    def __init__(self, client: Client, *, namespaces: Collection[str] = (), clock: Callable[[], float] = time.time) -> None:
-        self._client, self._clock = client, clock
+    def __init__(self, client: Client, *, namespaces: Collection[str] = ()) -> None:
+        self._client = client
         self.functions: Seen[Kept] = Seen(client, FUNCTIONS, namespaces=namespaces)
         self._revisions: Seen[Kept] = Seen(client, REVISIONS, namespaces=namespaces)
         self._decoded: dict[Key, tuple[str, Function | Invalid]] = {}  # by resourceVersion

@@ -1,0 +1,152 @@
+"""`python -m controller --kube`: the operator, in one process, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from starlette.routing import BaseRoute
+
+from controller.kube.build.settings import BuildSettings
+from controller.kube.control import Builds, Control, LostLease
+from controller.kube.metrics import ControllerMetrics
+from controller.kube.names import MANAGER
+from controller.kube.settings import BadSetting, Settings, kubeconfig, load, load_builds
+from controller.kube.without import NoBuilds
+from kube.access import Access, BadAccess, InCluster
+from kube.client import Client
+from router import admin
+from router.address import parse_address
+
+log = logging.getLogger(__name__)
+
+Mounted = Callable[[Client, Control], Sequence[BaseRoute]]
+
+
+async def access_to(settings: Settings) -> Access:
+    """By kubeconfig where one is named, by the pod's service account else. Raises BadSetting."""
+    try:
+        path = kubeconfig(settings, os.environ)
+        if not path:
+            return InCluster(os.environ)
+        from kube.kubeconfig import Kubeconfig  # 55 MiB that a controller in a pod never needs
+
+        return await Kubeconfig.load(path, settings.kube_context)
+    except BadAccess as error:
+        raise BadSetting(str(error)) from error
+
+
+def nothing(client: Client, control: Control) -> Sequence[BaseRoute]:
+    """No more on the admin port than what every process has there."""
+    return ()
+
+
+async def serve(
+    settings: Settings, builds: BuildSettings | None, admin_socket: socket.socket, mounted: Mounted = nothing
+) -> None:
+    """Work until SIGTERM or SIGINT. Raises BadSetting when there is no way to an API server, LostLease."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Client(await access_to(settings), agent=MANAGER) as client:
+        control = Control(client, settings, builds_of(client, builds))
+
+        def missing() -> str:
+            return "stopping" if stop.is_set() else control.missing()
+
+        app = admin.application(registry(control), missing, control.amiss, mounted(client, control))
+        async with admin.serve(app, admin_socket):
+            log.info("admin on %s, API server %s", _name(admin_socket), client.access.server)
+            gc.collect()
+            gc.freeze()
+            await _until(stop, control)
+    log.info("stopped")
+
+
+def builds_of(client: Client, settings: BuildSettings | None) -> Builds:
+    """The builder and the store of sources."""
+    none = NoBuilds()
+    return Builds(none, none)
+
+
+def registry(control: Control) -> CollectorRegistry:
+    """What /metrics shows."""
+    found = CollectorRegistry()
+    found.register(ControllerMetrics(control.reading))
+    ProcessCollector(registry=found)
+    PlatformCollector(registry=found)
+    GCCollector(registry=found)
+    return found
+
+
+async def _until(stop: asyncio.Event, control: Control) -> None:
+    """Run until told to stop; the lease is given back at the end. Raises LostLease."""
+    running = asyncio.create_task(control.run(), name="control")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        pass  # as asked for
+    except ExceptionGroup as errors:
+        if errors.split(LostLease)[1] is None:
+            raise LostLease("the lease went to another controller, or could not be renewed") from None
+        raise
+
+
+def main(arguments: list[str], mounted: Mounted = nothing) -> int:
+    """Exit status: 0 when asked to stop, 1 when a setting is bad, an address is taken, or the lease was lost.
+
+    `mounted`: what else is served on the admin port.
+    """
+    try:
+        settings, builds = parse(arguments)
+        admin_socket = _bind(settings.admin)
+        asyncio.run(serve(settings, builds, admin_socket, mounted))
+    except (BadSetting, LostLease) as error:
+        log.error("%s", error)
+        return 1
+    except OSError as error:
+        log.error("cannot listen: %s; choose another address with --admin", error)
+        return 1
+    return 0
+
+
+def parse(arguments: list[str]) -> tuple[Settings, BuildSettings | None]:
+    """The command line without `--kube`. Raises BadSetting."""
+    parser = argparse.ArgumentParser(prog="python -m controller --kube", description=__doc__)
+    for one in fields(Settings):
+        help_ = f"{one.metadata['meaning']} (default {one.default!r})".replace("%", "%%")
+        parser.add_argument(f"--{one.name.replace('_', '-')}", help=help_)
+    for name in (one.name for one in fields(BuildSettings)):
+        parser.add_argument(f"--build-{name.replace('_', '-')}", help="see docs/controller-settings.md")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    own = {one.name for one in fields(Settings)}
+    building = {name.removeprefix("build_"): value for name, value in given.items() if name not in own}
+    settings = load({name: value for name, value in given.items() if name in own}, os.environ)
+    return settings, load_builds(building, os.environ)
+
+
+def _bind(text: str) -> socket.socket:
+    family, address = parse_address(text)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(address)
+    sock.listen(128)
+    return sock
+
+
+def _name(sock: socket.socket) -> str:
+    """Where a socket really listens: port 0 takes a free one."""
+    name = sock.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
