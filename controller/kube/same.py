@@ -30,8 +30,8 @@ def _object(found: Any, wanted: dict[str, Any], key: str) -> bool:
 def _list(found: Any, wanted: list[Any]) -> bool:
     if not wanted:
         return not found
-    if not isinstance(found, list):
+    if not isinstance(found, list | tuple):
         return False
     if isinstance(wanted[0], dict):
         return all(any(covers(each, one) for each in found) for one in wanted)
-    return found == wanted
+    return list(found) == wanted

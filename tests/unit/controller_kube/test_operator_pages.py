@@ -1,0 +1,66 @@
+"""What is written down beside the operator is what it is: settings, metrics, and the chart's CRDs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from controller.kube import crd
+from controller.kube.metrics import MEANINGS
+from controller.kube.settings import PREFIX, BadSetting, Settings, load, load_builds
+
+ROOT = Path(__file__).resolve().parents[3]
+ROW = re.compile(r"^\| `(\w+)` \| `(CONTROLLER_\w+)` \| ([^|]+) \| (.+) \|$", re.MULTILINE)
+
+
+def shown(default: object) -> str:
+    if default in ("", ()):
+        return "none"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def test_the_page_lists_every_setting_with_its_default_and_meaning() -> None:
+    page = (ROOT / "docs/controller-settings.md").read_text()
+    assert {name: (variable, default, meaning) for name, variable, default, meaning in ROW.findall(page)} == {
+        one.name: (PREFIX + one.name.upper(), shown(one.default), one.metadata["meaning"]) for one in fields(Settings)
+    }
+
+
+def test_every_metric_is_documented_with_its_meaning() -> None:
+    page = (ROOT / "docs/operator.md").read_text().partition("## Metrics")[2]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE)) == MEANINGS
+
+
+def test_the_charts_crds_are_what_the_structs_say() -> None:
+    folder = ROOT / "helm/cloudbase/crds"
+    ours = {path.name: path.read_text() for path in folder.glob("*.yaml")}
+    assert ours == crd.files(), "run: python -m controller.kube.crd helm/cloudbase/crds"
+
+
+def test_flags_count_before_variables_and_what_cannot_be_is_named() -> None:
+    found = load({"builds": "2"}, {"CONTROLLER_BUILDS": "9", "CONTROLLER_NAMESPACES": "a, b", "CONTROLLER_GRACE_MOST": "60"})
+    assert (found.builds, found.namespaces, found.grace_most) == (2, ("a", "b"), 60.0)
+    for flags, environ, words in (
+        ({"builds": "x"}, {}, "--builds must be a number, was 'x'"),
+        ({}, {"CONTROLLER_BUILDS": "0"}, "CONTROLLER_BUILDS must be at least 1"),
+        ({}, {"CONTROLLER_URL": "example.com"}, "CONTROLLER_URL must begin with http"),
+        ({}, {"CONTROLLER_ADMIN": "nowhere"}, "CONTROLLER_ADMIN"),
+    ):
+        with pytest.raises(BadSetting, match=re.escape(words)):
+            load(flags, environ)
+
+
+def test_settings_of_builds_come_the_same_way_and_without_a_registry_there_are_none() -> None:
+    assert load_builds({}, {}) is None
+    environ = {"CONTROLLER_BUILD_REGISTRY": "r:5000", "CONTROLLER_BUILD_INSECURE": "true", "CONTROLLER_BUILD_CONCURRENT": "2"}
+    found = load_builds({"registry_map": "index.docker.io=m:1,ghcr.io=m:1"}, environ)
+    assert found is not None
+    assert (found.registry, found.insecure, found.concurrent) == ("r:5000", True, 2)
+    assert found.registry_map == {"index.docker.io": "m:1", "ghcr.io": "m:1"}
+    with pytest.raises(BadSetting, match="CONTROLLER_BUILD_INSECURE must be true or false"):
+        load_builds({}, {**environ, "CONTROLLER_BUILD_INSECURE": "perhaps"})
+    with pytest.raises(BadSetting, match="is not a registry"):
+        load_builds({}, {"CONTROLLER_BUILD_REGISTRY": "https://r"})
