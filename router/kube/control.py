@@ -60,9 +60,11 @@ class Control:
             client, settings.lease_namespace or client.access.namespace, settings.lease, who, on_change=self._led
         )
         self.interceptor = Interceptor(client, self.catalog, self.leadership, settings, port, self._tell)
-        self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, self._spawn, self._tell_owner)
         self._recorder: Recorder[RouteKey] = Recorder()
         self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership)
+        self.scaler = KubeScaler(
+            client, self.catalog, plane, self.leadership, self.company.membership, self._spawn, self._tell_owner
+        )
         self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
         self._snapshot = Snapshot(settings.snapshot, self.catalog.routes) if settings.snapshot else None
         self._restored = 0

@@ -11,9 +11,12 @@ from typing import Any, Final
 from kube.client import Client
 from kube.errors import KubeError, NotFound
 from kube.lease import Leadership, NotLeading
+from router.kube.agreement import Agreement
+from router.kube.aside import REPRIEVE, Aside
 from router.kube.catalog import Catalog
-from router.kube.lowering import REPRIEVE, REPRIEVE_AWAKE, Lowering
+from router.kube.lowering import Lowering
 from router.kube.model import Fault, Replicas
+from router.kube.peers.membership import Membership
 from router.kube.ports import Plane
 from router.kube.shares import divided
 from router.kube.writer import Writer
@@ -49,8 +52,8 @@ class KubeScaler:
     """Implements router.ports.Scaler. `spawn` starts a coroutine in a TaskGroup that outlives the call."""
 
     def __init__(
-        self, client: Client, catalog: Catalog, plane: Plane, leadership: Leadership, spawn: Spawn,
-        tell: Callable[[RouteKey, Fault], None],
+        self, client: Client, catalog: Catalog, plane: Plane, leadership: Leadership, membership: Membership | None,
+        spawn: Spawn, tell: Callable[[RouteKey, Fault], None],
     ) -> None:  # fmt: skip
         self.writes = Writes()
         self._catalog = catalog
@@ -59,7 +62,9 @@ class KubeScaler:
         self._spawn = spawn
         self._tell = tell
         self._writer = Writer(client)
-        self._lowering = Lowering(client, catalog, plane, leadership, self._writer)
+        self._aside = Aside(catalog)
+        self._agreement = Agreement(membership, self._aside, plane, spawn)
+        self._lowering = Lowering(client, catalog, self._aside, self._agreement, plane, leadership, self._writer)
         self._waking: dict[RouteKey, asyncio.Task[None]] = {}
         self._resizing: dict[RouteKey, _Resize] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -69,6 +74,7 @@ class KubeScaler:
 
     def wake(self, key: RouteKey) -> None:
         """As router.ports.Scaler. Repeated by the data plane while anyone waits; one write at a time."""
+        self._agreement.arrived(key)
         if key not in self._waking and self._ours(key):
             task = self._waking[key] = self._spawn(self._wake(key))
             task.add_done_callback(lambda _: self._waking.pop(key, None))
@@ -107,7 +113,7 @@ class KubeScaler:
                 woken = await self._guarded(key, self._wake_one(each, replicas)) and woken
         if woken:
             self._plane.woken(key)
-            self._spawn(self._lowering.reprieve(key, REPRIEVE_AWAKE))
+            self._agreement.woken(key)
 
     async def _wake_one(self, what: Replicas, replicas: int) -> None:
         async def asleep(now: int) -> bool:
@@ -143,7 +149,7 @@ class KubeScaler:
             if replicas < there and not (
                 done and not replicas
             ):  # at zero every pod goes; else, or if it is not known, some may stay
-                self._spawn(self._lowering.reprieve(key, REPRIEVE))
+                self._spawn(self._aside.reprieve(key, REPRIEVE))
 
     async def _guarded(self, key: RouteKey, write: Awaitable[None]) -> bool:
         """One route's trouble is said once, to its owner where it is the owner's, and tried again by who asked."""

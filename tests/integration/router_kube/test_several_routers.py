@@ -25,10 +25,12 @@ from test_control_over_a_fake_cluster import Stage
 from autoscaler.model import Sample
 from kube.client import Client
 from kube.fake.server import ApiServer
-from kube.resource import ENDPOINT_SLICES
+from kube.resource import ENDPOINT_SLICES, SERVICES
 from router.kube.control import Control
 from router.kube.peers.redis import RedisExchange
 from router.kube.settings import KubeSettings
+
+MIN_ZERO = {"cloudbase.dev/scale-min": "0", "cloudbase.dev/scale-idle-grace": "3600"}
 
 
 @dataclass
@@ -44,7 +46,11 @@ class Town:
 
     @property
     def stage(self) -> Stage:
-        return Stage(self.server, self.clients[0], self.controls[0], self.planes[0])
+        return self.stage_of(1)
+
+    def stage_of(self, number: int) -> Stage:
+        n = number - 1
+        return Stage(self.server, self.clients[n], self.controls[n], self.planes[n], self.tasks[n])
 
     async def router(self, **settings: Any) -> Control:
         number = len(self.controls) + 1
@@ -160,5 +166,79 @@ def test_who_comes_to_lead_knows_the_last_minute_of_all(tmp_path: Path) -> None:
         async with asyncio.timeout(10):
             while load_of(second).stable < 1.1:  # noqa: ASYNC110 - by the clock
                 await asyncio.sleep(0.02)
+
+    in_town(tmp_path, scenario)
+
+
+def on_both(town: Town) -> list[list[str]]:
+    return [town.stage_of(number).endpoints() for number in (1, 2)]
+
+
+def test_pods_leave_every_table_before_they_go_and_an_arrival_anywhere_keeps_them(tmp_path: Path) -> None:
+    async def scenario(town: Town) -> None:
+        first, second = town.controls
+        await town.stage.route(2, scale_min="1", drain_timeout="30")
+        await until(lambda: on_both(town) == [["10.0.0.0:8080", "10.0.0.1:8080"]] * 2)
+
+        # Down to one: busy at the other router only, and it waits for that.
+        town.planes[0].busy = {"10.0.0.1:8080": 1}
+        town.planes[1].busy = {"10.0.0.0:8080": 1}
+        first.scaler.scale_to(KEY, 1, "less")
+        await until(lambda: on_both(town) == [["~10.0.0.0:8080", "10.0.0.1:8080"]] * 2)
+        await asyncio.sleep(0.2)
+        assert await town.stage.replicas() == 2
+        town.planes[1].busy = {}
+        await town.stage.wanted(1)
+        await town.stage.slice(True)
+        town.planes[0].busy = {}
+        await until(lambda: [len(each) for each in on_both(town)] == [1, 1])
+
+        # To zero: something is in flight at the other router, so that it refuses and both go on.
+        await town.stage.client.merge(SERVICES, "hello", {"metadata": {"annotations": MIN_ZERO}}, "default")
+        town.planes[1].is_idle = False
+        writes = town.stage.writes()
+        first.scaler.scale_to(KEY, 0, "idle")
+        await until(lambda: first.scaler.writes.cancelled == 1)
+        await until(lambda: on_both(town) == [["10.0.0.0:8080"]] * 2)
+        assert town.stage.writes() == writes
+
+        # Somebody comes at the other router while the API server is slow: before all agreed it is kept, after it is woken.
+        town.planes[1].is_idle = True
+        for pause in (0.0, 0.02, 0.12):
+            town.server.faults.delay = 0.05
+            first.scaler.scale_to(KEY, 0, "idle")
+            await until(lambda: on_both(town)[0] == [] or not first.scaler._resizing)
+            await asyncio.sleep(pause)
+            town.planes[1].is_idle = False
+            while await town.stage.replicas() == 0 or on_both(town)[1] == []:
+                second.scaler.wake(KEY)
+                await asyncio.sleep(0.05)
+            town.planes[1].is_idle = True
+            await until(lambda: not first.scaler._resizing)
+            await until(lambda: [len(each) for each in on_both(town)] == [1, 1])
+        town.server.faults.delay = 0.0
+
+        # Idle everywhere.
+        first.scaler.scale_to(KEY, 0, "idle")
+        await town.stage.wanted(0)
+        assert on_both(town) == [[], []]
+
+    in_town(tmp_path, scenario)
+
+
+def test_a_member_that_does_not_answer_keeps_the_pods_for_all(tmp_path: Path) -> None:
+    async def scenario(town: Town) -> None:
+        first, _ = town.controls
+        await town.stage.route(1, scale_min="1")
+        await until(lambda: on_both(town) == [["10.0.0.0:8080"]] * 2)
+        silent = await RedisExchange(town.redis.url, "default/cloudbase-router").open("silent@1")
+        await silent.beat(30.0, [], None)
+        await until(lambda: "silent" in town.heard(first))
+        first.scaler.scale_to(KEY, 0, "idle")
+        await until(lambda: on_both(town)[1] == [])
+        await until(lambda: first.scaler.writes.cancelled == 1, 5)
+        assert await town.stage.replicas() == 1
+        await until(lambda: on_both(town) == [["10.0.0.0:8080"]] * 2)
+        await silent.close()
 
     in_town(tmp_path, scenario)
