@@ -74,7 +74,7 @@ class Memory:
 
 
 @contextlib.contextmanager
-def stage(service: float, concurrency: int) -> Iterator[Stage]:
+def stage(service: float, concurrency: int, workers: int = 0) -> Iterator[Stage]:
     """Start a function that takes `service` seconds, and a router that gives it at most `concurrency` requests at once."""
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpus[-1]})
@@ -83,7 +83,7 @@ def stage(service: float, concurrency: int) -> Iterator[Stage]:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             function = stack.enter_context(_function(service))
             listen = _free()
-            command = ["-m", "loadtest.composed", _text(listen), _text(function), str(concurrency)]
+            command = ["-m", "loadtest.composed", _text(listen), _text(function), str(concurrency), str(workers)]
             router = stack.enter_context(_router(command, folder, cpus[0]))
             it = Stage(router, listen, function)
             _until_ready(it, folder)
