@@ -97,6 +97,9 @@ class DataPlane:
         live = self.board.table.get(key)
         return live.waiting(revision) if live else 0
 
+    async def take_stock(self, key: RouteKey) -> None:
+        """As router.kube.ports.Plane: `in_flight` is always of now here."""
+
     async def idle(self, key: RouteKey) -> bool:
         """Nothing of the route is in flight or waiting."""
         live = self.board.table.get(key)

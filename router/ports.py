@@ -27,4 +27,4 @@ class Routes(Protocol):
         """Forget a route: those who wait for it get 404."""
 
     def in_flight(self, key: RouteKey, revision: str, address: str = "") -> int:
-        """Requests now at a revision (or at one of its addresses): 0 tells that it may go."""
+        """Requests now at a revision (or at one of its addresses): 0 tells that it may go. What is not known is not 0."""

@@ -78,6 +78,7 @@ class Lowering:
     async def down(self, key: RouteKey, what: Replicas, replicas: int, stop: asyncio.Event) -> bool:
         """To fewer, but some. False: given up because `stop` was set. Raises KubeError and NotLeading."""
         wanted_now = await self._writer.wanted(what)
+        await self._plane.take_stock(key)
         pods = self._aside.pods(key, what.revision)
         going = victims(pods, wanted_now, replicas, lambda pod: self._busy(key, pod))
         self._stand(what, going, "draining")

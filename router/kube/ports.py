@@ -34,5 +34,8 @@ class Plane(Routes, Protocol):
     def waiting(self, key: RouteKey, revision: str) -> int:
         """Requests that wait before a revision now. When the first comes and there is no slot, the scaler's `wake` is called."""
 
+    async def take_stock(self, key: RouteKey) -> None:
+        """After it, `in_flight` tells for a moment what every worker has, each having taken over what was put last."""
+
     async def idle(self, key: RouteKey) -> bool:
         """Nothing of the route is in flight or waiting, in no worker, and each has taken over what was put last."""

@@ -112,6 +112,10 @@ class WorkersPlane:
         """As Plane.waiting, of a moment ago; only of revisions with a hard limit."""
         return self._lending.waiting(key, revision)
 
+    async def take_stock(self, key: RouteKey) -> None:
+        """As Plane.take_stock."""
+        await self._stock.present(key)
+
     async def idle(self, key: RouteKey) -> bool:
         """As Plane.idle. Who does not answer is not idle."""
         return await self._stock.present(key) == 0

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from router.dataplane import DataPlane
 from router.listening import bind_all, name_of
 from router.meters import ACCEPTED, read_worker
 from router.metrics import RouterMetrics
@@ -79,11 +80,15 @@ class Client:
 
     async def get(self, name: str = "hello") -> int:
         """The status; raises EOFError or ConnectionError when the connection ends before."""
+        return int((await self.answer(name))[9:12])
+
+    async def answer(self, name: str = "hello") -> bytes:
+        """The head of the answer."""
         self._writer.write(f"GET /fn/{name} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         await self._reader.readexactly(length)
-        return int(head[9:12])
+        return head
 
     def close(self) -> None:
         self._writer.close()
@@ -98,7 +103,8 @@ class World:
         self.wakes: list[RouteKey] = []
         self.metrics = RouterMetrics()
         self.function = Function()
-        self.plane: WorkersPlane
+        self.plane: DataPlane | WorkersPlane  # the latter where there are workers
+        self.crewed: WorkersPlane
         self.port = 0
         self.clients: list[Client] = []
 
@@ -110,10 +116,13 @@ class World:
 
     async def __aenter__(self) -> World:
         await self.function.start()
-        self.plane = WorkersPlane(
-            self.limits, self, lambda one: self.metrics.join(one.name, one.book), lambda one: self.metrics.leave(one.name)
-        )
-        listeners = bind_all("127.0.0.1:0", self.workers)
+        if self.workers:
+            self.plane = self.crewed = WorkersPlane(
+                self.limits, self, lambda one: self.metrics.join(one.name, one.book), lambda one: self.metrics.leave(one.name)
+            )
+        else:
+            self.plane = DataPlane(self.limits, self)
+        listeners = bind_all("127.0.0.1:0", max(1, self.workers))
         self.port = listeners[0].getsockname()[1]
         self.plane.listen(*listeners)
         await self.plane.up()
@@ -133,7 +142,7 @@ class World:
     async def client(self, worker: int | None = None) -> Client:
         """A connection; to a certain worker, by its place, where the test says so."""
         while True:
-            before = self.accepted()
+            before = self.accepted() if worker is not None else Counter()
             client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
             self.clients.append(client)
             if worker is None:
@@ -144,12 +153,15 @@ class World:
 
     def accepted(self) -> Counter[int]:
         """Connections that each worker took, by place."""
-        assert self.plane.crew is not None
-        return Counter({place: read_worker(one.book)[ACCEPTED] for place, one in self.plane.crew.processes.items()})
+        return Counter({place: read_worker(one.book)[ACCEPTED] for place, one in self.places().items()})
+
+    def places(self) -> dict[int, Process]:
+        """The workers that live, by their place."""
+        assert self.crewed.crew is not None
+        return self.crewed.crew.processes
 
     def process(self, place: int) -> Process:
-        assert self.plane.crew is not None
-        return self.plane.crew.processes[place]
+        return self.places()[place]
 
     def counted(self, name: str, **labels: str) -> float:
         """A metric's value, over all series with these labels."""

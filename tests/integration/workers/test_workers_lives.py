@@ -73,7 +73,7 @@ def test_what_a_dead_worker_counted_stays_and_what_was_in_flight_there_does_not_
         os.kill(world.process(0).child.pid, signal.SIGKILL)
         with pytest.raises((EOFError, ConnectionError)):
             await lost
-        await until(lambda: len(world.plane.processes()) == 2)
+        await until(lambda: len(world.crewed.processes()) == 2)
         assert await world.plane.idle(KEY)
         assert world.counted("in_flight") == 0 and world.counted("requests_total", code="2xx") == 3
         assert not any(one.present for one in world.plane.samples().values())
@@ -94,7 +94,7 @@ def test_a_drain_lets_what_is_in_flight_finish_in_every_worker() -> None:
         await asyncio.sleep(0)
         world.function.go.set()
         assert await asyncio.gather(*calls) == [200, 200]
-        processes = world.plane.processes()
+        processes = world.crewed.processes()
         await draining
         assert [process.child.returncode for process in processes] == [0, 0]
 

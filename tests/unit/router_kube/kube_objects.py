@@ -101,6 +101,9 @@ class MemoryPlane:
     def waiting(self, key: RouteKey, revision: str) -> int:
         return self.queued
 
+    async def take_stock(self, key: RouteKey) -> None:
+        pass
+
     async def idle(self, key: RouteKey) -> bool:
         return self.is_idle
 
