@@ -25,7 +25,7 @@ from cloudbase.opening import Opened, open_all
 from cloudbase.place import Place
 from cloudbase.settings import Settings, environment
 from cloudbase.settings import router as settings_of_router
-from controller.api import create_app
+from controller.api import Token, create_app
 from controller.errors import StoreFailed
 from controller.local import orphans, refusals
 from controller.local.builder import LocalBuilder
@@ -86,7 +86,7 @@ async def _live(settings: Settings, limits: RouterSettings, opened: Opened, samp
             rooms.sources,
             rooms.reconciler,
             rooms.deployer,
-            place.token,
+            Token(place.token),
             decisions=rooms.junction.decisions,
             check=refusals.check,
         )

@@ -68,6 +68,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     env_from: tuple[str, ...] = ()  # Secrets whose keys become variables
     image_pull_secrets: tuple[str, ...] = ()  # Secrets to pull the image with
     deploy: Literal["auto", "manual"] = "auto"  # "manual": what is built waits to be released
+    restart: str = ""  # any text: another one starts the same artifact anew, as a new revision
     replicas: int | None = None  # pinned: the autoscaler lets go; absent = it decides
     traffic: tuple[Share, ...] = ()  # empty = all to the newest
     scaling: Scaling = Scaling()

@@ -90,7 +90,7 @@ def same_process(one: FunctionSpec, other: FunctionSpec) -> bool:
 
 
 def _process(spec: FunctionSpec) -> tuple[object, ...]:
-    return (build_key(spec), spec.env, spec.env_from, spec.image_pull_secrets, spec.port, spec.resources)
+    return (build_key(spec), spec.env, spec.env_from, spec.image_pull_secrets, spec.port, spec.resources, spec.restart)
 
 
 def route(function: Function, backends: Iterable[Backend]) -> Route:

@@ -39,6 +39,33 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to do with functions, in the words of Kubernetes' authorization."""
+
+    verb: str = ""  # "get" | "list" | "create" | "update" | "delete"; "" = nothing but to be known
+    namespace: str = ""  # "" = all
+    name: str = ""  # "" = all, or one to come
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is answered at the door."""
+
+    status: int = 0  # 0 = come in; 401, 403, or 503 when it cannot be found out
+    reason: str = ""
+
+
+class Doorkeeper(Protocol):
+    """Knows who bears a token and what they may do. Adapters: one token for all (controller/api), the API server's word."""
+
+    @property
+    def hint(self) -> str:
+        """Where a token is to be had, as the end of a sentence."""
+
+    async def judge(self, token: str, wish: Wish) -> Verdict: ...
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line that a replica wrote."""
 

@@ -18,6 +18,7 @@ from controller.model import FunctionSpec, Git
 
 RUNTIMES = ("node", "python", "dockerfile")  # the last: the source's own Dockerfile says everything
 NAME_LENGTH = 52  # characters: "<name>-00001" and what Kubernetes appends to it must be labels (63) as well
+RESTART_LENGTH = 64  # characters: it is a label for people, not a document
 REPLICAS = 1000  # no function may ask for more
 CONCURRENCY = 10_000  # requests in flight in one replica
 SECONDS = 86_400.0  # no time budget is longer than a day
@@ -260,6 +261,11 @@ def _traffic(name: str, spec: FunctionSpec) -> Errors:
         yield FieldError("traffic", f"must add up to 100 percent, was {whole}")
 
 
+def _restart(name: str, spec: FunctionSpec) -> Errors:
+    if len(spec.restart) > RESTART_LENGTH:
+        yield FieldError("restart", f"has {len(spec.restart)} characters: {RESTART_LENGTH} are allowed; a time will do")
+
+
 def _triggers(name: str, spec: FunctionSpec) -> Errors:
     if spec.type == "EVENT" and not spec.triggers:
         yield FieldError("triggers", "is empty: a function of type EVENT needs at least one")
@@ -289,6 +295,7 @@ _RULES: tuple[Callable[[str, FunctionSpec], Errors], ...] = (
     _times,
     _port,
     _secrets,
+    _restart,
     _replicas,
     _traffic,
     _concurrency,

@@ -11,14 +11,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.api import openapi, problem
-from controller.api.functions import Check, Functions
+from controller.api.functions import Check, Functions, Holder
 from controller.api.guard import LOOPBACK, Guard
+from controller.api.releases import Releases
+from controller.api.scope import Scope
 from controller.api.streams import Streams
 from controller.archive import Limits
-from controller.ports import Deployer, FunctionStore, SourceStore
+from controller.ports import Deployer, Doorkeeper, FunctionStore, SourceStore
 from controller.reconcile import Reconciler
 from controller.validate import validate
 
+HERE = Scope()  # one machine: one namespace
 PREFIX = "/api/v1"
 Endpoint = Callable[[Request], Awaitable[Response]]
 Decisions = Callable[[str, str], Sequence[Mapping[str, object]]]  # project, name -> why it has the replicas it has, oldest first
@@ -29,23 +32,24 @@ def create_app(
     sources: SourceStore,
     reconciler: Reconciler,
     deployer: Deployer,
-    token: str,
+    keeper: Doorkeeper,
     *,
     decisions: Decisions | None = None,
     limits: Limits | None = None,
-    hosts: Collection[str] = LOOPBACK,
-    project: str = "default",
+    hosts: Collection[str] | None = LOOPBACK,
+    scope: Scope = HERE,
     check: Check = validate,
+    holder: Holder = lambda namespace, name: "",
 ) -> Starlette:
     """The application, its paths beginning with /api/v1: mount it at "/", behind the paths of the admin port's own.
 
-    `token` is what callers must bear; it must not be empty. `hosts` are the names, without port, that the API may be
-    called by. `check` judges specs. `decisions` adds GET /functions/{name}/decisions.
+    `keeper` lets callers in. `hosts` are the names, without port, that the API may be called by; None = any. `scope`: which
+    namespaces there are. `check` judges specs, `holder` whether a new function's address is taken. `decisions` adds
+    GET /functions/{name}/decisions.
     """
-    if not token:
-        raise ValueError("the API needs a token: an empty one would let everybody in")
-    functions = Functions(store, sources, limits or Limits(), project, check)
-    streams = Streams(store, deployer, reconciler.progress, decisions, project)
+    functions = Functions(store, sources, limits or Limits(), scope, check, holder)
+    streams = Streams(store, deployer, reconciler.progress, decisions, scope)
+    releases = Releases(store, scope)
     document = openapi.encoded(with_decisions=decisions is not None)
 
     async def described(request: Request) -> Response:
@@ -57,10 +61,20 @@ def create_app(
         Route(one, _by_method(GET=functions.get, PUT=functions.put, DELETE=functions.delete), methods=["GET", "PUT", "DELETE"]),
         Route(f"{one}/logs", streams.logs, methods=["GET"]),
         Route(f"{one}/events", streams.events, methods=["GET"]),
+        Route(f"{one}/revisions", releases.list, methods=["GET"]),
+        Route(f"{one}/deploy", releases.deploy, methods=["POST"]),
+        Route(f"{one}/rollback", releases.rollback, methods=["POST"]),
+        Route(f"{one}/redeploy", releases.redeploy, methods=["POST"]),
         *([Route(f"{one}/decisions", streams.decisions, methods=["GET"])] if decisions else []),
         Route(f"{PREFIX}/openapi.json", described, methods=["GET"]),
     ]
-    guard = Middleware(Guard, token=token, hosts=hosts)
+    guard = Middleware(
+        Guard,
+        keeper=keeper,
+        hosts=hosts,
+        namespace=scope.usual,
+        exists=lambda namespace, name: store.get(namespace, name) is not None,
+    )
     return Starlette(routes=routes, middleware=[guard], exception_handlers=problem.HANDLERS)
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from controller import validate
 from controller.api import bodies
+from controller.api.scope import Scope
 from controller.api.view import FunctionList, view
 from controller.archive import Limits
 from controller.errors import Conflict, FieldError, Invalid
@@ -20,41 +21,47 @@ from controller.model import Function, FunctionSpec
 from controller.ports import FunctionStore, SourceStore
 
 UNPACKING = 2  # sources checked at a time: each takes some 300 MiB of memory at the limits' defaults
+Holder = Callable[[str, str], str]  # namespace, name -> who else answers at that address; "" = nobody
 Check = Callable[[str, FunctionSpec], list[FieldError]]  # name, spec -> everything about it that cannot work
 _TO_COME = f"sha256:{'0' * 64}"  # stands for a source that is stored when all else is found right
 
 
 class Functions:
-    """Endpoints on the documents of one project."""
+    """Endpoints on the documents."""
 
-    def __init__(self, store: FunctionStore, sources: SourceStore, limits: Limits, project: str, check: Check) -> None:
-        self._store, self._sources, self._limits, self._project, self._check = store, sources, limits, project, check
+    def __init__(
+        self, store: FunctionStore, sources: SourceStore, limits: Limits, scope: Scope, check: Check, holder: Holder
+    ) -> None:
+        self._store, self._sources, self._limits = store, sources, limits
+        self._scope, self._check, self._holder = scope, check, holder
         self._unpacking = asyncio.Semaphore(UNPACKING)
 
     async def list(self, request: Request) -> Response:
-        return _json(FunctionList(items=[view(each) for each in self._store.list(self._project)]))
+        return json(FunctionList(items=[view(each) for each in self._store.list(self._scope.listed(request))]))
 
     async def get(self, request: Request) -> Response:
-        return _json(view(found(self._store, self._project, request)))
+        return json(view(self._scope.found(self._store, request)))
 
     async def put(self, request: Request) -> Response:
         """Create or update. What is wrong is found before anything is stored."""
-        name = request.path_params["name"]
+        project, name = self._scope.namespace(request), request.path_params["name"]
         if problem := validate.label(name):
             raise Invalid([FieldError("name", problem)])
         spec, keep = await self._asked(request)
-        before = self._store.get(self._project, name)
+        before = self._store.get(project, name)
+        if not before and (other := self._holder(project, name)):
+            raise Invalid([validate.taken(other)])
         if before and before.deleting:
             raise Conflict(f'function "{name}" is being deleted: wait until it is gone, then create it again')
         spec = await self._with_source(name, spec, keep, before)
-        function = await self._store.apply(self._project, name, spec)
+        function = await self._store.apply(project, name, spec)
         headers = {"Location": request.url.path}
-        return _json(view(function), 200, None) if before else _json(view(function), 201, headers)
+        return json(view(function), 200, None) if before else json(view(function), 201, headers)
 
     async def delete(self, request: Request) -> Response:
-        function = found(self._store, self._project, request)
-        await self._store.mark_deleting(self._project, function.name)
-        return _json(view(replace(function, deleting=True)), 202)
+        function = self._scope.found(self._store, request)
+        await self._store.mark_deleting(function.project, function.name)
+        return json(view(replace(function, deleting=True)), 202)
 
     async def _asked(self, request: Request) -> tuple[FunctionSpec, Callable[[], Awaitable[str]] | None]:
         """The spec, and what stores the source that came with it."""
@@ -76,6 +83,8 @@ class Functions:
             spec = replace(spec, source=_TO_COME)
         elif not (spec.source or spec.image or spec.git) and before:
             spec = replace(spec, source=before.spec.source)
+        if before and not spec.restart:
+            spec = replace(spec, restart=before.spec.restart)
         if errors := self._check(name, spec):
             raise Invalid(errors)
         if keep:
@@ -86,14 +95,5 @@ class Functions:
         return spec
 
 
-def found(store: FunctionStore, project: str, request: Request) -> Function:
-    """The function that the path names. Raises HTTPException 404."""
-    name = request.path_params["name"]
-    function = store.get(project, name)
-    if function is None:
-        raise HTTPException(404, f'there is no function "{name[:80]}"')
-    return function
-
-
-def _json(document: msgspec.Struct, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json(document: msgspec.Struct, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(document), status, headers, "application/json")

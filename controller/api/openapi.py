@@ -8,7 +8,8 @@ import msgspec
 
 from controller.api.bodies import FunctionDocument
 from controller.api.problem import Problem
-from controller.api.view import FunctionList, FunctionView
+from controller.api.releases import RollbackDocument
+from controller.api.view import FunctionList, FunctionView, RevisionList
 from controller.model import FunctionSpec
 from controller.ports import LogLine
 from controller.progress import Event
@@ -36,8 +37,7 @@ def encoded(with_decisions: bool) -> bytes:
 
 def document(with_decisions: bool) -> Json:
     """The document. `with_decisions`: whether that path is served."""
-    structs = (FunctionView, FunctionList, FunctionSpec, FunctionDocument, Problem, Event, EventList, LogLine, DecisionList)
-    _, components = msgspec.json.schema_components(structs, ref_template=_REF)
+    _, components = msgspec.json.schema_components(_STRUCTS, ref_template=_REF)
     paths = _paths()
     if not with_decisions:
         del paths["/functions/{name}/decisions"], components["DecisionList"]
@@ -59,14 +59,32 @@ def document(with_decisions: bool) -> Json:
     }
 
 
+_STRUCTS = (
+    FunctionView,
+    FunctionList,
+    FunctionSpec,
+    FunctionDocument,
+    RevisionList,
+    RollbackDocument,
+    Problem,
+    Event,
+    EventList,
+    LogLine,
+    DecisionList,
+)
+
+
 def _paths() -> Json:
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "description": "a DNS label"}
     follow = _query("follow", {"type": "boolean", "default": False}, "go on with what comes")
     last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer"}, "description": "only later events"}
     return {
-        "/functions": {"get": _operation("listFunctions", "All functions", {"200": _json("All functions", "FunctionList")})},
+        "/functions": {
+            "parameters": [_NAMESPACE],
+            "get": _operation("listFunctions", "All functions", {"200": _json("All functions", "FunctionList")}, 400),
+        },
         "/functions/{name}": {
-            "parameters": [name],
+            "parameters": [name, _NAMESPACE],
             "get": _operation("getFunction", "One function", {"200": _json("The function", "FunctionView")}, 404),
             "put": {
                 **_operation("putFunction", "Create or update", _put_answers(), 400, 408, 409, 413, 415, 422, 503),
@@ -80,9 +98,11 @@ def _paths() -> Json:
                 404,
             ),
         },
+        **_releases(name),
         "/functions/{name}/logs": {
             "parameters": [
                 name,
+                _NAMESPACE,
                 follow,
                 _query("tail", {"type": "integer", "default": 100, "minimum": 0}, "lines of the past"),
                 _REPLICA,
@@ -92,7 +112,7 @@ def _paths() -> Json:
             ),
         },
         "/functions/{name}/events": {
-            "parameters": [name, follow, last],
+            "parameters": [name, _NAMESPACE, follow, last],
             "get": _operation(
                 "getEvents",
                 "Progress of the last change; as a stream until it is Ready or failed, unless follow",
@@ -102,7 +122,7 @@ def _paths() -> Json:
             ),
         },
         "/functions/{name}/decisions": {
-            "parameters": [name],
+            "parameters": [name, _NAMESPACE],
             "get": _operation("getDecisions", "Why it has the replicas it has", {"200": _json("Decisions", "DecisionList")}, 404),
         },
         "/openapi.json": {
@@ -111,6 +131,36 @@ def _paths() -> Json:
     }
 
 
+def _releases(name: Json) -> Json:
+    """Revisions, and what is done with them."""
+    there = {"202": _json("The function, as it is asked for now; its events tell what becomes of it", "FunctionView")}
+    body = {"content": {"application/json": {"schema": _ref("RollbackDocument")}}}
+    rollback = _operation("rollback", "All traffic to an older revision", there, 400, 404, 409, 413, 422)
+    return {
+        "/functions/{name}/revisions": {
+            "parameters": [name, _NAMESPACE],
+            "get": _operation(
+                "listRevisions", "The revisions that are kept, newest first", {"200": _json("Revisions", "RevisionList")}, 404
+            ),
+        },
+        "/functions/{name}/deploy": {
+            "parameters": [name, _NAMESPACE],
+            "post": _operation("deploy", "Release what was built, with deploy: manual", there, 404),
+        },
+        "/functions/{name}/rollback": {"parameters": [name, _NAMESPACE], "post": {**rollback, "requestBody": body}},
+        "/functions/{name}/redeploy": {
+            "parameters": [name, _NAMESPACE],
+            "post": _operation("redeploy", "A new revision of the same artifact", there, 404, 409),
+        },
+    }
+
+
+_NAMESPACE = {
+    "name": "namespace",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "of a cluster; * = all, in the list; absent = the usual one",
+}
 _REPLICA = {"name": "replica", "in": "query", "schema": {"type": "string"}, "description": "only this replica's lines"}
 _SPEC_HEADER = {
     "name": "Cloudbase-Spec",
@@ -134,7 +184,7 @@ def _put_answers() -> Json:
 
 
 def _operation(name: str, summary: str, answers: Json, *problems: int) -> Json:
-    refused = {str(status): {"$ref": "#/components/responses/Problem"} for status in (401, 403, *problems)}
+    refused = {str(status): {"$ref": "#/components/responses/Problem"} for status in sorted({401, 403, *problems, 503})}
     return {"operationId": name, "summary": summary, "responses": {**answers, **refused}}
 
 

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from controller.api.functions import found
-from controller.api.view import settled
+from controller.api.scope import Scope
+from controller.api.view import over
 from controller.model import Function
 from controller.ports import Deployer, FunctionStore, LogLine
 from controller.progress import Event, Progress
@@ -23,7 +23,7 @@ ALIVE = 15.0  # seconds of silence after which a stream shows that it lives, and
 
 
 class Streams:
-    """Endpoints that follow the functions of one project."""
+    """Endpoints that follow functions."""
 
     def __init__(
         self,
@@ -31,37 +31,37 @@ class Streams:
         deployer: Deployer,
         progress: Progress,
         decisions: Callable[[str, str], Sequence[Mapping[str, object]]] | None,
-        project: str,
+        scope: Scope,
     ) -> None:
         self._store, self._deployer, self._progress, self._decisions = store, deployer, progress, decisions
-        self._project = project
+        self._scope = scope
 
     async def events(self, request: Request) -> Response:
-        function = found(self._store, self._project, request)
+        function = self._scope.found(self._store, request)
         after = _number(request.headers.get("last-event-id"), "Last-Event-ID", 0, 1 << 62)
         if not _wants_events(request):
-            items = self._progress.history((self._project, function.name), after)
+            items = self._progress.history((function.project, function.name), after)
             return Response(msgspec.json.encode({"items": items}), media_type="application/json")
         return _stream(_alive(self._steps(function, after, _flag(request, "follow"))))
 
     async def logs(self, request: Request) -> Response:
-        function = found(self._store, self._project, request)
+        function = self._scope.found(self._store, request)
         tail = _number(request.query_params.get("tail"), "tail", TAIL, TAIL_MOST)
         follow, replica = _flag(request, "follow"), request.query_params.get("replica", "")
-        lines = self._deployer.logs(self._project, function.name, tail, follow)
+        lines = self._deployer.logs(function.project, function.name, tail, follow)
         chosen = (line async for line in lines if replica in ("", line.replica))
         if _wants_events(request):
             return _stream(_alive(_event(msgspec.json.encode(line)) async for line in chosen))
         return StreamingResponse(_text(chosen), media_type="text/plain; charset=utf-8", headers=_HEADERS)
 
     async def decisions(self, request: Request) -> Response:
-        function = found(self._store, self._project, request)
-        items = self._decisions(self._project, function.name) if self._decisions else ()
+        function = self._scope.found(self._store, request)
+        items = self._decisions(function.project, function.name) if self._decisions else ()
         return Response(msgspec.json.encode({"items": items}), media_type="application/json")
 
     async def _steps(self, function: Function, after: int, follow: bool) -> AsyncGenerator[bytes]:
         """The events of this generation until it is settled, or for ever; at least one, so that the outcome is told."""
-        key, told = (self._project, function.name), False
+        key, told = (function.project, function.name), False
         async with contextlib.aclosing(self._progress.follow(key, after)) as batches:
             async for batch in batches:
                 for event in batch:
@@ -70,8 +70,8 @@ class Streams:
                         told = True
                         yield _event(msgspec.json.encode(event), event.id)
                 now = self._store.get(*key)
-                over = not batch if now is None else not follow and settled(now) != "Unknown"
-                if over and not self._progress.history(key, after):  # else more came while this was sent
+                ended = not batch if now is None else not follow and over(now)
+                if ended and not self._progress.history(key, after):  # else more came while this was sent
                     break
         if now and not told:
             for event in _outcome(now):

@@ -17,10 +17,14 @@ import httpx2
 import pytest
 import uvicorn
 from controller_world import WorldBuilder, WorldDeployer, WorldRoutes
+from function_documents import BAD, GOOD_SPEC, Bad
 from starlette.applications import Starlette
 
-from controller.api import create_app
+from controller.api import Token, create_app
 from controller.archive import Limits
+from controller.kube.admission.decide import validated
+from controller.kube.admission.model import Kind
+from controller.kube.admission.model import Request as AdmissionRequest
 from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
@@ -63,7 +67,7 @@ async def serving(real: bool) -> AsyncIterator[Api]:
     builder, deployer = WorldBuilder(), WorldDeployer()
     reconciler = Reconciler(store, builder, deployer, WorldRoutes(), sources)
     decisions = [{"replicas": 1, "reason": "one waits"}]
-    app = create_app(store, sources, reconciler, deployer, TOKEN, limits=LIMITS, decisions=lambda project, name: decisions)
+    app = create_app(store, sources, reconciler, deployer, Token(TOKEN), limits=LIMITS, decisions=lambda project, name: decisions)
     reconciling = asyncio.create_task(reconciler.run())
     async with listening(app) if real else without_socket(app) as (port, transport):
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -377,3 +381,104 @@ def test_a_function_that_is_being_deleted_cannot_be_put() -> None:
         assert told.headers["retry-after"] == "1"
 
     with_api(test)
+
+
+def test_an_older_revision_gets_the_traffic_back_and_gives_it_up_again() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        await api.events()
+        await api.put(document={"spec": {"runtime": "node"}, "files": {"handler.js": "2"}})
+        assert (await api.events())[-1]["status"] == "True"
+        first, second = await shares(api)
+        assert (first, second) == (("hello-00002", 100), ("hello-00001", 0))
+        for body, share in (({}, 0), ({"revision": "newest"}, 100), ({"revision": "hello-00001"}, 0)):
+            assert (await api.client.post("/functions/hello/rollback", json=body)).status_code == 202
+            async with asyncio.timeout(20):
+                while (await shares(api))[0] != ("hello-00002", share):  # noqa: ASYNC110 - the reconciler's turn
+                    await asyncio.sleep(0.02)
+        wrong = problem(await api.client.post("/functions/hello/rollback", json={"revision": "hello-00007"}), 422)
+        assert "there are: hello-00001, hello-00002" in str(wrong["detail"])
+        problem(await api.client.post("/functions/hello/rollback", json={"revisions": 1}), 422)
+        problem(await api.client.post("/functions/hello/rollback", content=b"{"), 400)
+        problem(await api.client.post("/functions/nobody/rollback"), 404)
+
+    with_api(test, real=True)
+
+
+async def shares(api: Api) -> list[tuple[str, int]]:
+    items = (await api.client.get("/functions/hello/revisions")).json()["items"]
+    return [(item["name"], item["percent"]) for item in items]
+
+
+def test_a_manual_function_is_built_and_waits_until_it_is_released() -> None:
+    async def test(api: Api) -> None:
+        await api.put(document={**HELLO, "spec": {"runtime": "node", "deploy": "manual"}})
+        last = (await api.events())[-1]
+        assert (last["type"], last["status"], last["reason"]) == ("Ready", "Unknown", "Unreleased")
+        assert (await api.client.get("/functions/hello/revisions")).json() == {"items": []}
+        assert (await api.client.post("/functions/hello/deploy")).status_code == 202
+        last = (await api.events())[-1]
+        assert (last["type"], last["status"]) == ("Ready", "True")
+
+    with_api(test, real=True)
+
+
+def test_a_redeployment_starts_the_same_artifact_as_a_new_revision_and_the_next_update_keeps_it() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        await api.events()
+        again = await api.client.post("/functions/hello/redeploy")
+        assert (again.status_code, again.json()["generation"]) == (202, 2)
+        assert (await api.events())[-1]["status"] == "True"
+        items = (await api.client.get("/functions/hello/revisions")).json()["items"]
+        assert [item["name"] for item in items] == ["hello-00002", "hello-00001"]
+        assert items[0]["artifact"] == items[1]["artifact"] and len(api.builder.built) == 1
+        assert (await api.put()).json()["generation"] == 2
+
+    with_api(test, real=True)
+
+
+def test_one_machine_has_one_namespace() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        assert (await api.client.get("/functions/hello?namespace=default")).status_code == 200
+        for path in ("/functions/hello?namespace=other", "/functions?namespace=other"):
+            assert "there is one namespace on one machine" in str(problem(await api.client.get(path), 400)["detail"])
+        assert len((await api.client.get("/functions?namespace=*")).json()["items"]) == 1
+
+    with_api(test)
+
+
+@pytest.mark.parametrize("bad", BAD, ids=[bad.id for bad in BAD])
+def test_the_api_refuses_in_the_very_words_of_admission(bad: Bad) -> None:
+    kind = Kind("cloudbase.dev", "v1alpha1", "Function")
+    written = {"metadata": {"name": bad.name}, "spec": bad.document}
+    asked = AdmissionRequest(uid="1", kind=kind, operation="CREATE", namespace="default", name=bad.name, object=written)
+    status = validated(asked, lambda namespace, name: "").status
+
+    async def test(api: Api) -> None:
+        told = problem(await api.put(bad.name, {"spec": bad.document}), 422)
+        assert status is not None and told["detail"] == status.message
+
+    with_api(test)
+
+
+def test_a_taken_name_is_refused_in_the_same_words_too() -> None:
+    kind = Kind("cloudbase.dev", "v1alpha1", "Function")
+    written = {"metadata": {"name": "hello"}, "spec": GOOD_SPEC}
+    asked = AdmissionRequest(uid="1", kind=kind, operation="CREATE", namespace="default", name="hello", object=written)
+    status = validated(asked, lambda namespace, name: "Function b/hello").status
+
+    async def main() -> None:
+        store, sources, deployer = MemoryFunctionStore(), MemorySourceStore(LIMITS), WorldDeployer()
+        reconciler = Reconciler(store, WorldBuilder(), deployer, WorldRoutes(), sources)
+        holder = lambda namespace, name: "Function b/hello"  # noqa: E731
+        app = create_app(store, sources, reconciler, deployer, Token(TOKEN), holder=holder)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app), base_url="http://localhost", headers=headers
+        ) as client:
+            told = problem(await client.put("/api/v1/functions/hello", json=HELLO), 422)
+        assert status is not None and told["detail"] == status.message
+
+    asyncio.run(main())

@@ -10,7 +10,7 @@ import pytest
 from controller_world import WorldBuilder, WorldDeployer, WorldRoutes
 from starlette.routing import Route
 
-from controller.api import create_app, openapi
+from controller.api import Token, create_app, openapi
 from controller.api.problem import Problem
 from controller.api.view import FunctionView
 from controller.memory import MemoryFunctionStore, MemorySourceStore
@@ -24,7 +24,7 @@ def served(with_decisions: bool) -> set[str]:
     store, deployer = MemoryFunctionStore(), WorldDeployer()
     reconciler = Reconciler(store, WorldBuilder(), deployer, WorldRoutes(), MemorySourceStore())
     decisions = (lambda project, name: ()) if with_decisions else None
-    app = create_app(store, MemorySourceStore(), reconciler, deployer, "token", decisions=decisions)
+    app = create_app(store, MemorySourceStore(), reconciler, deployer, Token("token"), decisions=decisions)
     routes = [route for route in app.routes if isinstance(route, Route)]
     return {f"{method} {route.path}" for route in routes for method in route.methods or () if method != "HEAD"}
 
@@ -33,7 +33,10 @@ def served(with_decisions: bool) -> set[str]:
 def test_every_path_that_is_served_is_described_and_no_other(with_decisions: bool) -> None:
     paths = openapi.document(with_decisions)["paths"]
     described = {
-        f"{method.upper()} /api/v1{path}" for path, item in paths.items() for method in item if method in ("get", "put", "delete")
+        f"{method.upper()} /api/v1{path}"
+        for path, item in paths.items()
+        for method in item
+        if method in ("get", "put", "post", "delete")
     }
     assert described == served(with_decisions)
 
@@ -80,4 +83,4 @@ def test_operations_have_names_and_refusals_and_parameters_that_are_in_the_path(
 
 def test_an_api_without_a_token_is_not_made() -> None:
     with pytest.raises(ValueError, match="needs a token"):
-        create_app(None, None, None, None, "")  # type: ignore[arg-type]
+        Token("")
