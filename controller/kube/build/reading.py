@@ -46,7 +46,6 @@ class Reading:
 
     def __init__(self) -> None:
         self.step = "the start"  # what it is at, in words
-        self.cached = 0  # steps that came out of the cache
         self.error = ""  # its last words when it failed
         self.output: deque[str] = deque(maxlen=LINES)  # what the step wrote
         self.tail: deque[str] = deque(maxlen=LINES)  # of everything told
@@ -88,9 +87,9 @@ class Reading:
         for pattern, words in _TOLD:
             if found := pattern.match(text):
                 said = words.format(*(in_words(each) for each in found.groups()))
-                self.cached += said.startswith("from the cache")
-                self.step = said
-                yield said
+                if said != self.step:  # it asks for a base image several times
+                    self.step = said
+                    yield said
 
 
 def in_words(instruction: str) -> str:

@@ -36,11 +36,15 @@ _LAST_WORDS: tuple[tuple[str, str, str], ...] = (
     ),
     (_NETWORK, "ImageRegistryUnavailable", "the image registry could not be reached"),
     (r"MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND|\b404\b|manifest unknown", "BaseImageMissing", "there is no such base image"),
-    (r"could not parse reference|repository can only contain", "BadDockerfile", "FROM names no image"),
-    (r"no such file or directory|no source files|failed to get fileinfo|copy failed|file does not exist", "BadDockerfile", "it names a file that is not in the source"),
+    (r"could not parse reference|repository can only contain", "BadDockerfile", "the Dockerfile's FROM names no image"),
+    (r"no such file or directory|no source files|failed to get fileinfo|copy failed|file does not exist", "BadDockerfile", "the Dockerfile names a file that is not in the source"),
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE if reason != "ImageRegistryDenied" else 0), reason, words) for pattern, reason, words in _LAST_WORDS)  # fmt: skip
 _STATUS = re.compile(r"exit status (\d+)$")
+_MISSING = re.compile(r"MANIFEST_UNKNOWN|NAME_UNKNOWN")
+_PREFIX = re.compile(
+    r'(error (building image|building stage|checking push permissions|pushing image): |checking push permission for "[^"]*": )+'
+)
 _PULL_FAILS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _START_FAILS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
@@ -79,16 +83,30 @@ def of_log(reading: Reading, code: int, last_words: str) -> Failure:
     if not reading.error:
         for line in last_words.splitlines():
             list(reading.feed(line))
-    words, step = reading.error, reading.step
+    words = reading.error
     if _STATUS.search(words):
         return _step(reading, code)
     for pattern, reason, sentence in _COMPILED:
         if pattern.search(words):
-            if reason == "OutOfMemory":
-                return _out_of_memory(reading)
-            place = "" if reason == "BadDockerfile" and sentence.startswith("the Dockerfile") else f"{step} failed: "
-            return Failure(reason, f"{place}{sentence}: {_short(words)}")
-    return Failure("BuildFailed", f"{step} failed with status {code}: {_short(words or ' '.join(_last(reading)))}")
+            return _known(reading, reason, sentence)
+    return Failure("BuildFailed", f"{_place(reading)} failed with status {code}: {_short(words or ' '.join(_last(reading)))}")
+
+
+def _known(reading: Reading, reason: str, sentence: str) -> Failure:
+    if reason == "OutOfMemory":
+        return _out_of_memory(reading)
+    if reason == "ImageRegistryUnavailable" and any(_MISSING.search(line) for line in reading.output):
+        # It was asked for in a registry of the map first, which has no such image, and then where it says it is from.
+        reason, sentence = "BaseImageMissing", "there is no such base image"
+    place = "" if reason == "BadDockerfile" else f"{_place(reading)} failed: "
+    return Failure(reason, f"{place}{sentence}: {_short(_PREFIX.sub('', reading.error))}")
+
+
+def _place(reading: Reading) -> str:
+    """What the executor was at."""
+    if reading.error.startswith("error checking push"):
+        return "the check of the image registry, before the build,"
+    return "the push of the image" if reading.error.startswith("error pushing image") else reading.step
 
 
 def waiting(pod: Pod) -> Failure | None:
@@ -147,7 +165,7 @@ def _out_of_memory(reading: Reading) -> Failure:
 
 
 def _evicted(message: str) -> Failure:
-    if "emptyDir" in message or "ephemeral" in message:
+    if "exceeds the" in message or "exceeded its" in message:  # a limit of ours; else the node ran short
         return Failure("SourceTooLarge", f"the build took more disk than it may: {_short(message)}")
     return Failure("Evicted", f"the node needed the room: {_short(message)}")
 

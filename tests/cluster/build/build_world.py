@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import uvicorn
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
@@ -89,6 +90,10 @@ class World:
         print(f"  {function.name}: {result.artifact or f'{result.reason}: {result.message}'} in {result.seconds:.1f} s")
         return result
 
+    async def grow_old(self) -> None:
+        """From now on nothing is too young to be collected."""
+        self.sources = KubeSourceStore(self.client, self.settings, self.registry, young=-60.0)
+
     async def jobs(self) -> list[dict[str, Any]]:
         return await self.client.list(JOBS, Scope(self.settings.namespace, BUILD))
 
@@ -99,6 +104,35 @@ class World:
 
     async def _nothing(self, scope: Scope) -> bool:
         return not (await self.jobs() or await self.client.list(PODS, scope) or await self.client.list(SECRETS, scope))
+
+
+async def answer(world: World, image: str) -> str:
+    """What a pod of this image answers, run as functions are: not as root, and without any right."""
+    name, namespace = f"run-{uuid.uuid4().hex[:8]}", world.settings.namespace
+    security = {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}}
+    container = {"name": "function", "image": image, "env": [{"name": "PORT", "value": "8080"}], "securityContext": security}
+    spec = {"containers": [container], "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1}
+    await world.client.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace)
+    try:
+        async with asyncio.timeout(60), httpx2.AsyncClient(trust_env=False) as http:
+            while True:
+                pod = await world.client.get(PODS, name, namespace)
+                try:
+                    if pod.status.pod_ip:
+                        reply = await http.get(f"http://{pod.status.pod_ip}:8080/")
+                        assert reply.status_code == 200, reply.text
+                        return reply.text
+                except httpx2.TransportError:
+                    pass  # it does not listen yet
+                await asyncio.sleep(0.2)
+    finally:
+        await world.client.delete(PODS, name, namespace, grace=0)
+
+
+def example(name: str) -> dict[str, bytes]:
+    """The files of a sample function."""
+    folder = Path(__file__).parents[3] / "examples" / name
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], within: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import replace
@@ -36,10 +37,9 @@ def dockerfile(*lines: str) -> dict[str, bytes]:
 
 
 async def failure(world: World, name: str, runtime: str, files: dict[str, bytes]) -> BuildResult:
-    """What became of a build that must fail; nothing of it is left."""
+    """What became of a build that must fail."""
     result = await world.build(await world.function(name, runtime, files))
     assert not result.artifact and result.reason and result.message
-    assert await world.tidy()
     return result
 
 
@@ -47,51 +47,81 @@ def test_what_is_wrong_with_the_source_is_told_and_not_tried_again() -> None:
     async def scenario(world: World) -> None:
         async with serving() as (npm, mount), with_settings(world.client, replace(world.settings, npm_registry=npm)) as there:
             mount(npm_registry())
-            syntax = await failure(there, "syntax", "node", {"index.js": HANDLER, "package.json": b'{"dependencies": {'})
-            assert syntax.reason == "SyntaxError" and "package.json is not valid JSON" in syntax.message
-            unknown = await failure(there, "unknown", "node", node(dependencies={"no-such-package": "1.0.0"}))
-            assert unknown.reason == "DependencyFailed" and "no-such-package" in unknown.message
-            assert "npm install failed" in unknown.message
-        own = await failure(world, "own", "dockerfile", dockerfile("FROM node:22-alpine", "RUNN true"))
-        assert own.reason == "BadDockerfile" and "RUNN" in own.message
-        missing = await failure(world, "missing", "dockerfile", dockerfile("FROM node:22-alpine", "COPY nothing.txt /"))
-        assert missing.reason == "BadDockerfile" and "nothing.txt" in missing.message
-        step = await failure(world, "step", "dockerfile", dockerfile("FROM node:22-alpine", "RUN echo it is broken; exit 3"))
-        assert step.reason == "StepFailed" and "status 3" in step.message and "it is broken" in step.message
-        base = await failure(world, "base", "dockerfile", dockerfile("FROM no/such:image", "RUN true"))
-        assert base.reason == "BaseImageMissing" and "no/such" in base.message
-        assert not any(each.may_pass for each in (syntax, unknown, own, missing, step, base))
+            syntax, unknown = await asyncio.gather(
+                failure(there, "syntax", "node", {"index.js": HANDLER, "package.json": b'{"dependencies": {'}),
+                failure(there, "unknown", "node", node(dependencies={"no-such-package": "1.0.0"})),
+            )
+        assert syntax.reason == "SyntaxError" and "package.json is not valid JSON" in syntax.message
+        assert unknown.reason == "DependencyFailed" and "npm install failed: there is no npm package no-such" in unknown.message
+        assert not syntax.may_pass and not unknown.may_pass
+        assert await world.tidy()
 
     run(scenario)
 
 
-def test_registries_that_are_away_or_refuse_are_told_apart() -> None:
+def test_what_is_wrong_with_a_dockerfile_is_told() -> None:
     async def scenario(world: World) -> None:
-        needs = node(dependencies={"shout": "1.0.0"})
-        settings = world.settings
-        async with with_settings(world.client, replace(settings, npm_registry=f"http://{NOBODY}/")) as there:
-            away = await failure(there, "away", "node", needs)
+        own, missing, step, base = await asyncio.gather(
+            failure(world, "own", "dockerfile", dockerfile("FROM node:22-alpine", "RUNN true")),
+            failure(world, "missing", "dockerfile", dockerfile("FROM node:22-alpine", "COPY nothing.txt /")),
+            failure(world, "step", "dockerfile", dockerfile("FROM node:22-alpine", "RUN echo it is broken; exit 3")),
+            failure(world, "base", "dockerfile", dockerfile("FROM no/such:image", "RUN true")),
+        )
+        assert own.reason == "BadDockerfile" and "RUNN" in own.message
+        assert missing.reason == "BadDockerfile" and "nothing.txt" in missing.message
+        assert step.reason == "StepFailed" and "status 3" in step.message and "it is broken" in step.message
+        assert base.reason == "BaseImageMissing" and "no/such" in base.message
+        assert not any(each.may_pass for each in (own, missing, step, base))
+        none = await failure(world, "none", "dockerfile", {"index.js": HANDLER})
+        assert none.reason == "BadDockerfile" and "no Dockerfile" in none.message
+        assert await world.tidy()
+
+    run(scenario)
+
+
+def test_package_registries_that_are_away_or_refuse_are_told_apart_and_their_credentials_leave_no_trace() -> None:
+    async def scenario(world: World) -> None:
+        needs, settings = node(dependencies={"shout": "1.0.0"}), world.settings
         async with serving() as (npm, mount):
             mount(npm_registry("right"))
-            host = npm.removeprefix("http://")
-            content = {"npmrc": base64.b64encode(f"//{host}/:_authToken=wrong\n".encode()).decode()}
-            await world.client.create(SECRETS, {"metadata": {"name": "packages"}, "data": content}, settings.namespace)
-            async with with_settings(world.client, replace(settings, npm_registry=npm, packages_secret="packages")) as there:
-                denied = await failure(there, "denied", "node", needs)
-        async with with_settings(world.client, replace(settings, registry=f"{NOBODY}/x", pull_registry="")) as there:
-            images_away = await failure(there, "images-away", "node", {"index.js": HANDLER})
+            await packages(world, f"//{npm.removeprefix('http://')}/:_authToken=wrong\n")
+            async with (
+                with_settings(world.client, replace(settings, npm_registry=f"http://{NOBODY}/")) as nobody,
+                with_settings(world.client, replace(settings, npm_registry=npm, packages_secret="packages")) as closed,
+            ):
+                away, denied = await asyncio.gather(
+                    failure(nobody, "away", "node", needs), failure(closed, "denied", "node", needs)
+                )
+        assert (away.reason, away.may_pass) == ("RegistryUnavailable", True)
+        assert (denied.reason, denied.may_pass) == ("RegistryDenied", False)
+        assert not any("wrong" in line for line in (*closed.told, denied.message))
+        assert await world.tidy()
+
+    run(scenario)
+
+
+async def packages(world: World, npmrc: str) -> None:
+    """The operator's Secret for package registries."""
+    content = {"npmrc": base64.b64encode(npmrc.encode()).decode()}
+    await world.client.create(SECRETS, {"metadata": {"name": "packages"}, "data": content}, world.settings.namespace)
+
+
+def test_image_registries_that_are_away_or_refuse_are_told_apart() -> None:
+    async def scenario(world: World) -> None:
         async with serving() as (url, mount):
             mount(_closed)
-            there_settings = replace(settings, registry=f"{url.removeprefix('http://')}/x", pull_registry="")
-            async with with_settings(world.client, there_settings) as there:
-                images_denied = await failure(there, "images-denied", "node", {"index.js": HANDLER})
-        told = {each.reason: each.may_pass for each in (away, denied, images_away, images_denied)}
-        assert told == {
-            "RegistryUnavailable": True,
-            "RegistryDenied": False,
-            "ImageRegistryUnavailable": True,
-            "ImageRegistryDenied": False,
-        }
+            host = url.removeprefix("http://")
+            async with (
+                with_settings(world.client, replace(world.settings, registry=f"{NOBODY}/x", pull_registry="")) as nobody,
+                with_settings(world.client, replace(world.settings, registry=f"{host}/x", pull_registry="")) as closed,
+            ):
+                away, denied = await asyncio.gather(
+                    failure(nobody, "images-away", "node", {"index.js": HANDLER}),
+                    failure(closed, "images-denied", "node", {"index.js": HANDLER}),
+                )
+        assert (away.reason, away.may_pass) == ("ImageRegistryUnavailable", True)
+        assert (denied.reason, denied.may_pass) == ("ImageRegistryDenied", False)
+        assert await world.tidy()
 
     run(scenario)
 
@@ -106,14 +136,18 @@ async def _closed(scope: Any, receive: Any, send: Any) -> None:
 
 def test_a_build_that_takes_too_long_or_too_much_is_ended() -> None:
     async def scenario(world: World) -> None:
-        files = dockerfile("FROM node:22-alpine", "RUN sleep 300")
-        async with with_settings(world.client, replace(world.settings, deadline=12)) as there:
-            slow = await failure(there, "slow", "dockerfile", files)
-        assert slow.reason == "Timeout" and "RUN sleep 300" in slow.message and slow.may_pass
-        grow = 'RUN node -e "const a = []; for (;;) a.push(Buffer.alloc(1 << 20, 1))"'
-        small = Share(memory_request="64Mi", memory_limit="200Mi")
-        async with with_settings(world.client, replace(world.settings, share=small)) as there:
-            large = await failure(there, "large", "dockerfile", dockerfile("FROM node:22-alpine", grow))
+        grow = 'RUN node -e "const a = []; for (;;) a.push(Buffer.alloc(64 << 20, 1))"'
+        small = Share(memory_request="64Mi", memory_limit="320Mi")
+        async with (
+            with_settings(world.client, replace(world.settings, deadline=15)) as short,
+            with_settings(world.client, replace(world.settings, share=small)) as narrow,
+        ):
+            slow, large = await asyncio.gather(
+                failure(short, "slow", "dockerfile", dockerfile("FROM node:22-alpine", "RUN sleep 300")),
+                failure(narrow, "large", "dockerfile", dockerfile("FROM node:22-alpine", grow)),
+            )
+        assert slow.reason == "Timeout" and "15 s" in slow.message and slow.may_pass
         assert large.reason == "OutOfMemory" and not large.may_pass
+        assert await world.tidy()
 
     run(scenario)
