@@ -1,10 +1,10 @@
-"""The builds of all functions: at most so many at a time, one per function, waiting projects served in turn."""
+"""The builds of all functions: at most so many at a time, one per function; a free place goes to the project with the fewest."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
@@ -20,16 +20,19 @@ LAST_LINES = 20  # of a failed build's output that are told when they were not t
 
 
 class Places:
-    """A limited number of places. Projects take turns, so that one with a hundred builds does not hold up another's first."""
+    """A limited number of places. A free one goes to the project that has the fewest, so that one with a hundred builds does not
+    hold up another's first; among equals they take turns."""
 
     def __init__(self, count: int) -> None:
         self._free = count
+        self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their turns
 
     async def take(self, project: str) -> None:
         """Wait for a place; whoever has one gives it back."""
         if self._free and not self._waiting:
             self._free -= 1
+            self._held[project] += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(project, deque()).append(turn)
@@ -37,18 +40,22 @@ class Places:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back()  # it was handed over in the moment of the cancellation
+                self.give_back(project)  # it was handed over in the moment of the cancellation
             raise
 
-    def give_back(self) -> None:
-        """Free a place, or hand it to the first build of the project whose turn it is."""
+    def give_back(self, project: str) -> None:
+        """Free the project's place, or hand it to the first build of the project whose turn it is."""
+        self._held[project] -= 1
+        if not self._held[project]:
+            del self._held[project]
         while self._waiting:
-            project = next(iter(self._waiting))
-            turns = self._waiting.pop(project)
+            heir = min(self._waiting, key=lambda each: self._held[each])
+            turns = self._waiting.pop(heir)
             turn = turns.popleft()
             if turns:
-                self._waiting[project] = turns  # behind all others
+                self._waiting[heir] = turns  # behind its equals
             if not turn.done():
+                self._held[heir] += 1
                 turn.set_result(None)
                 return
         self._free += 1
@@ -105,7 +112,7 @@ class Builds:
             self._tell(key, function, "Started", f"attempt {build.attempt}" if build.attempt > 1 else "")
             result = await self._result(key, function)
         finally:
-            self._places.give_back()
+            self._places.give_back(function.project)
         self._keep(key, build, replace(build, result=result, ended=self._clock()))
         self._report(key, function, result)
 

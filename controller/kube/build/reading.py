@@ -19,10 +19,11 @@ _INSTRUCTION = re.compile(
     r"(FROM|RUN|COPY|ADD|WORKDIR|ENV|USER|CMD|ENTRYPOINT|LABEL|EXPOSE|ARG|VOLUME|SHELL|STOPSIGNAL|HEALTHCHECK|ONBUILD)\s"
 )
 _LOUD = ("RUN", "COPY", "ADD", "FROM")  # the rest takes no time
+_CACHED = "from the cache: "
 _TOLD: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"Retrieving image manifest (\S+)"), "base image {0}"),
     (re.compile(r"Unpacking rootfs as cmd"), "unpacking the base image"),
-    (re.compile(r"Using caching version of cmd: (.*)"), "from the cache: {0}"),
+    (re.compile(r"Using caching version of cmd: (.*)"), _CACHED + "{0}"),
     (re.compile(r"Pushing image to (?!\S+[.]cache:)(\S+)"), "pushing {0}"),
 )
 _OURS = (
@@ -76,9 +77,9 @@ class Reading:
             self.output.append(text)
             yield f"{entry.level}: {text}"
         elif found := _INSTRUCTION.match(text):
-            self.step = in_words(text)
+            before, self.step = self.step, in_words(text)
             self.output.clear()
-            if found[1] in _LOUD:
+            if found[1] in _LOUD and before != f"{_CACHED}{self.step}":
                 yield self.step
         else:
             yield from self._of_progress(text)

@@ -5,6 +5,7 @@ For busybox' sh. It says what went wrong as "Reason: words" in its termination m
 /in/source    the source's Secret, when it is small enough for one
 /in/registry, /in/packages    the operator's Secrets
 /workspace, /credentials, /packages    what the executor gets
+`timeout` and not `wget -T`: with that, Debian's busybox crashes.
 """
 
 SCRIPT = r"""
@@ -15,7 +16,7 @@ add() { if [ -f "$1" ]; then cat "$1" >> "$2"; echo >> "$2"; fi; }
 
 fetch() {
   tries=0
-  until wget -q -T 60 -O /workspace/source.tar.gz "$(cat /in/plan/url)" 2> /workspace/error; do
+  until timeout 300 wget -q -O /workspace/source.tar.gz "$(cat /in/plan/url)" 2> /workspace/error; do
     said=$(tail -n 1 /workspace/error)
     tries=$((tries + 1))
     case $said in
