@@ -152,7 +152,7 @@ def test_no_web_page_reaches_it(running: Platform, headers: dict[str, str]) -> N
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--name", "x", "--runtime", "rust"], 'runtime: there is no runtime "rust": use node or python'),
+        (["--name", "x", "--runtime", "rust"], 'runtime: there is no runtime "rust": use node, python or dockerfile'),
         (["--name", "Not_A_Label"], 'name: is not a DNS label: "Not_A_Label"'),
         (["--name", "x" * 64], "name: has 64 characters"),
         (["--name", "x", "--min", "5", "--max", "2"], "scaling.min: is 5, above scaling.max, which is 2"),
