@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST = 20_000  # lines that may wait to be written
 _PERIOD = 0.2  # seconds between writes
+_PIECE = 4096  # bytes written at once: a pipe takes so many in one piece (PIPE_BUF), so that lines of several workers never mix
+_LONGEST = 500  # characters of a path, which may be six bytes each
 
 
 class AccessLog:
@@ -47,7 +49,7 @@ class AccessLog:
                 "function": key.name,
                 "project": key.project,
                 "method": request.method.decode(),
-                "path": request.target.partition(b"?")[0].decode("latin-1"),  # a query may hold secrets
+                "path": request.target.partition(b"?")[0][:_LONGEST].decode("latin-1"),  # a query may hold secrets
                 "status": status,
                 "seconds": round(seconds, 6),
                 "received": exchange.received,
@@ -75,7 +77,19 @@ class AccessLog:
         if not lines:
             return
         try:
-            self._out.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            self._out.flush()
+            for piece in pieces([json.dumps(line).encode() + b"\n" for line in lines]):
+                self._out.write(piece)
+                self._out.flush()
         except (OSError, ValueError):
             return  # the reader is gone; there is nobody to tell
+
+
+def pieces(lines: list[bytes]) -> Iterator[bytes]:
+    """Whole lines together, as many as may be written at once."""
+    first, size = 0, 0
+    for place, line in enumerate(lines):
+        if place > first and size + len(line) > _PIECE:
+            yield b"".join(lines[first:place])
+            first, size = place, 0
+        size += len(line)
+    yield b"".join(lines[first:])

@@ -74,13 +74,16 @@ class Certificate:
     """The certificate and key of a listener, read again when the files change. New connections get the new one."""
 
     def __init__(self, certificate: str, key: str) -> None:
-        """Raises OSError, ssl.SSLError: the files cannot be read, or do not fit."""
+        """Raises OSError: the files cannot be read, or do not fit."""
         self._files = (Path(certificate), Path(key))
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.set_alpn_protocols(["http/1.1"])
         self._stamp = self._stamps()
-        self.context.load_cert_chain(certificate, key)
+        try:
+            self.context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise OSError(f"the certificate {certificate} with the key {key} cannot be used: {error}") from error
 
     def refresh(self) -> None:
         """Load the files again if they changed; a pair that does not fit is reported once, and the old one stays."""

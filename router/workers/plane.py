@@ -14,6 +14,7 @@ from router.model import Route, RouteKey
 from router.ports import Scaler
 from router.settings import Settings
 from router.switchboard import label
+from router.wire.tls import Certificate
 from router.workers import messages
 from router.workers.crew import Crew
 from router.workers.lending import Lending
@@ -135,7 +136,9 @@ class WorkersPlane:
     # the life of it
 
     def listen(self, *listeners: socket.socket) -> None:
-        """Start a worker for each of these sockets, which stay ours. Raises OSError when no process can be started."""
+        """Start a worker for each of these sockets, which stay ours. Raises OSError: no process, or no such certificate."""
+        if self._settings.tls_certificate:
+            Certificate(self._settings.tls_certificate, self._settings.tls_key)  # said once, and before anybody starts
         self.crew = Crew(listeners, self._hired, self._heard, self._gone)
         self.crew.start()
 
