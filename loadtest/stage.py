@@ -39,7 +39,7 @@ class Stage:
 
     def most_in_flight(self) -> int:
         """The most requests that the function had at once, by its own count, since this was last asked."""
-        return int(_get(self.function, "/peak"))
+        return int(get_body(self.function, "/peak"))
 
 
 class Memory:
@@ -81,12 +81,12 @@ def stage(service: float, concurrency: int, workers: int = 0) -> Iterator[Stage]
     try:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            function = stack.enter_context(_function(service))
-            listen = _free()
-            command = ["-m", "loadtest.composed", _text(listen), _text(function), str(concurrency), str(workers)]
-            router = stack.enter_context(_router(command, folder, cpus[0]))
+            function = stack.enter_context(function_process(service))
+            listen = free_address()
+            command = ["-m", "loadtest.composed", text_of(listen), text_of(function), str(concurrency), str(workers)]
+            router = stack.enter_context(router_process(command, folder, cpus[0]))
             it = Stage(router, listen, function)
-            _until_ready(it, folder)
+            until_ready(router, listen, it.path, folder)
             it.most_in_flight()  # forget the attempts
             yield it
     finally:
@@ -94,7 +94,8 @@ def stage(service: float, concurrency: int, workers: int = 0) -> Iterator[Stage]
 
 
 @contextlib.contextmanager
-def _function(service: float) -> Iterator[Address]:
+def function_process(service: float) -> Iterator[Address]:
+    """A function stand-in that takes so many seconds; where it listens."""
     with subprocess.Popen([sys.executable, "-m", "loadtest.upstream", str(service)], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout
         try:
@@ -104,7 +105,8 @@ def _function(service: float) -> Iterator[Address]:
 
 
 @contextlib.contextmanager
-def _router(command: list[str], folder: Path, cpu: int) -> Iterator[subprocess.Popen[bytes]]:
+def router_process(command: list[str], folder: Path, cpu: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The router on this CPU, its log in the folder; it is stopped, and killed when it does not stop."""
     pinned = ["taskset", "-c", str(cpu), interpreter(), *command]
     with (
         (folder / "log").open("wb") as log,
@@ -122,19 +124,20 @@ def _router(command: list[str], folder: Path, cpu: int) -> Iterator[subprocess.P
                         os.kill(pid, 9)
 
 
-def _until_ready(it: Stage, folder: Path) -> None:
+def until_ready(router: subprocess.Popen[bytes], address: Address, path: str, folder: Path) -> None:
+    """Until it answers with 200. Raises SystemExit with what it logged."""
     deadline = time.monotonic() + START
     while True:
         try:
-            _get(it.address, it.path)
+            get_body(address, path)
             return
         except (OSError, http.client.HTTPException) as error:
-            if it.router.poll() is not None or time.monotonic() > deadline:
+            if router.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"the router does not answer: {error}\n{(folder / 'log').read_text()[-2000:]}") from None
         time.sleep(0.05)
 
 
-def _get(address: Address, path: str) -> bytes:
+def get_body(address: Address, path: str) -> bytes:
     """The body of a 200."""
     with contextlib.closing(http.client.HTTPConnection(*address, timeout=5)) as client:
         client.request("GET", path)
@@ -145,11 +148,11 @@ def _get(address: Address, path: str) -> bytes:
         return body
 
 
-def _free() -> Address:
+def free_address() -> Address:
     """A loopback port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return "127.0.0.1", probe.getsockname()[1]
 
 
-def _text(address: Address) -> str:
+def text_of(address: Address) -> str:
     return f"{address[0]}:{address[1]}"

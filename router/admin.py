@@ -26,8 +26,12 @@ def application(
     missing: Callable[[], str],
     amiss: Callable[[], list[str]] = list,
     others: Sequence[BaseRoute] = (),
+    more: Callable[[], bytes] = bytes,
 ) -> Starlette:
-    """`missing` says why the process is not ready, "" when it is; `amiss` what its owner should look at all the same."""
+    """`missing` says why the process is not ready, "" when it is; `amiss` what its owner should look at all the same.
+
+    `more` is metrics that are text already, of names that the registry does not have.
+    """
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -37,7 +41,7 @@ def application(
         return JSONResponse({"status": word or "ok", "detail": amiss()}, 503 if word else 200)
 
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(generate_latest(registry) + more(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     own = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
     return Starlette(routes=[*own, *others])

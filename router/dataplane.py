@@ -109,9 +109,7 @@ class DataPlane:
 
     def samples(self) -> dict[RouteKey, Sample]:
         """The load of every route that was ever called, since the last call: call it once a second."""
-        now = time.monotonic()
-        taken = {key: live.sample(now) for key, live in self.board.table.called.items()}
-        return {key: sample for key, sample in taken.items() if sample is not None}
+        return self.board.table.sample(time.monotonic())
 
     def woken(self, key: RouteKey) -> None:
         """The scaler's write for a route is done: the first part of a cold start, for Server-Timing."""

@@ -84,6 +84,7 @@ class Exchange(Attempt):
         self.state = WAITING
         self.held = bytes(payload)
         self._bound()
+        self.board.waited.add(self.live)
         if self.board.queued is not None:
             self.board.queued(self.live, self.revision)
 

@@ -302,6 +302,10 @@ class Gate(Generic[W]):
         self._sampled_at = now
         return True
 
+    def rested(self, sampled_at: float) -> None:
+        """Nothing was here until now, and nobody asked for samples: the next one is of the time since `sampled_at`."""
+        self._sampled_at = max(self._sampled_at, sampled_at)
+
     def _hold(self, waiter: W, now: float, deadline: float, held: int) -> Admission | Refusal:
         if not self.ready:
             self._begin_waking(now)

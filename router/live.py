@@ -102,7 +102,7 @@ class Going(NamedTuple, Generic[W]):
 class Live(Generic[W]):
     """One entry of the table. Until its first request it is little more than the Route: see `begin`."""
 
-    __slots__ = ("budget", "granted", "only", "open", "revisions", "room", "route", "row", "sampled")
+    __slots__ = ("budget", "granted", "only", "open", "resting", "revisions", "room", "route", "row", "sampled")
 
     def __init__(self, route: Route, shared: bool = False) -> None:
         self.route = route
@@ -112,7 +112,8 @@ class Live(Generic[W]):
         self.revisions: dict[str, Revision[W]] | None = None  # None: never called
         self.room: Room | None = None
         self.budget: RetryBudget | None = None
-        self.row: Row | None = None  # the meters' row, put here by who opens it
+        self.row: Row | None = None  # the meters' row, put here by who opens it; None: the next request begins or wakes the route
+        self.resting: Row | None = None  # the row of a route that nobody calls at the moment
         self.sampled = False  # whether the last sample was of anything: the row has to be told when it is over
 
     def begin(self, now: float) -> dict[str, Revision[W]]:
@@ -225,6 +226,16 @@ class Live(Generic[W]):
         requests = sum(load.requests for load in loads)
         self._write_load(now, busy, waiting, sum(load.concurrency * load.seconds for load in loads), requests)
         return Sample(now, sum(load.concurrency for load in loads), requests, busy + waiting)
+
+    def rest(self) -> None:
+        """Nothing is here, and the row says so: until the next request there is nothing to sample."""
+        self.resting, self.row = self.row, None
+
+    def wake(self, sampled_at: float) -> None:
+        """The first request after a rest came; `sampled_at` is when the others were sampled last."""
+        self.row, self.resting = self.resting, None
+        for revision in (self.revisions or {}).values():
+            revision.gate.rested(sampled_at)
 
     def _write_load(self, now: float, busy: int, waiting: int, area: float, requests: int) -> None:
         if self.row is not None:

@@ -10,11 +10,13 @@ from itertools import accumulate
 from operator import add
 from typing import Final, NamedTuple
 
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from router import meters
+from router.exposition import Exposition
 
 Cells = tuple[int, ...]
 _NAME: Final = "cloudbase_router_"
@@ -70,6 +72,9 @@ FACTS: Final = (
 )  # fmt: skip
 
 
+_FUNCTIONS: Final = FACTS[: FACTS.index(ACCEPTED)]
+
+
 class RouterMetrics(Collector):
     """All books of this router's workers. A scrape reads them once; the workers notice nothing of it."""
 
@@ -77,6 +82,7 @@ class RouterMetrics(Collector):
         self._books: dict[str, memoryview] = {}
         self._past: dict[str, Cells] = {}  # counters of workers that are gone, by function
         self._past_worker: Cells = _NOTHING
+        self._exposition = Exposition()
 
     def join(self, worker: str, book: memoryview) -> None:
         """A worker begins; ValueError when its book has another layout."""
@@ -97,16 +103,25 @@ class RouterMetrics(Collector):
         self._past.pop(function, None)
 
     def collect(self) -> Iterator[Metric]:
-        """One scrape."""
+        """One scrape, as a registry asks for it. `exposition` makes the same text in a tenth of the time."""
         functions, books = dict(self._past), list(self._books.values())
         for book in books:
             for label, cells in meters.read_functions(book).items():
                 functions[label] = _sum(functions[label], cells) if label in functions else cells
         yield from _by_function(functions)
+        yield from self._by_worker(self._worker())
+
+    def exposition(self) -> bytes:
+        """One scrape in Prometheus' text format: what prometheus_client makes of `collect`."""
+        rows = [lines for _, lines in sorted(self._exposition.rows(list(self._books.values()), self._past).items())]
+        blocks = [_text([_family(fact)]) + b"".join([lines[n] for lines in rows]) for n, fact in enumerate(_FUNCTIONS)]
+        return b"".join(blocks) + _text(self._by_worker(self._worker()))
+
+    def _worker(self) -> Cells:
         worker = self._past_worker
-        for book in books:
+        for book in self._books.values():
             worker = _sum(worker, meters.read_worker(book))
-        yield from self._by_worker(worker)
+        return worker
 
     def describe(self) -> Iterator[Metric]:
         """Names without values, so that registering needs no scrape."""
@@ -121,6 +136,20 @@ class RouterMetrics(Collector):
             rejected.add_metric([str(status) if status else "other"], count)
         yield rejected
         yield _single(WORKERS, len(self._books))
+
+
+class _Once(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _text(families: Iterable[Metric]) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(families))
+    return generate_latest(registry)
 
 
 def _by_function(functions: dict[str, Cells]) -> Iterator[Metric]:

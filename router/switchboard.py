@@ -56,7 +56,7 @@ class Switchboard:
     # fmt: off
     __slots__ = (
         "_going", "_running", "access", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters",
-        "patience", "queued", "random", "scaler", "starting", "table",
+        "patience", "queued", "random", "scaler", "starting", "table", "waited",
     )
     # fmt: on
 
@@ -85,6 +85,7 @@ class Switchboard:
         self.queued: Callable[[Live[Exchange], Revision[Exchange]], None] | None = (
             None  # somebody waits before it: others may help
         )
+        self.waited: set[Live[Exchange]] = set()  # those that somebody waits for: of 10,000 routes only they are looked at
         self.backing_off: set[Exchange] = set()
         self._going: deque[Going[Exchange]] = deque()
         self._running = False
@@ -103,9 +104,11 @@ class Switchboard:
         return live
 
     def open(self, live: Live[Exchange]) -> Row:
-        """The first request of a route: make its gates and its row of meters."""
+        """The first request of a route: make its gates and its row of meters. After a rest both are there."""
         self.table.begin(live, self.clock.now)
-        live.row = row = self.meters.open(label(live.route.key))
+        row = live.row
+        if row is None:
+            live.row = row = self.meters.open(label(live.route.key))
         return row
 
     # routes
@@ -135,8 +138,9 @@ class Switchboard:
         self.cold.pop(key, None)
         for exchange in self.table.remove(key, self.clock.now):
             exchange.unqueued(NoRoute("The function was deleted"), "abandoned")
-        if live is not None and live.row is not None:
-            self.meters.close(live.row)
+        row = (live.row or live.resting) if live is not None else None
+        if row is not None:
+            self.meters.close(row)
 
     def woken(self, key: RouteKey) -> None:
         """The scaler's write for this route is done: the part `wake` of a cold start ends."""
@@ -187,14 +191,17 @@ class Switchboard:
     def admit(self, ticket: Ticket[Exchange], revision: Revision[Exchange]) -> None:
         """Back into the queue, at the old place."""
         now = self.clock.now
+        self.waited.add(ticket.waiter.live)
         self.start(Going(waiter, revision) for waiter in revision.gate.admit([ticket], now))
 
     def tick(self) -> None:
         """What is due: waiters past their deadline, wakes, second attempts. Call it often while `restless`, else every 250 ms."""
         now = self.clock.now
-        for live in list(self.table.called.values()):
+        for live in list(self.waited):
             for exchange in live.expire(now):
                 exchange.expired()
+            if not any(revision.gate.queue for revision in (live.revisions or {}).values()):
+                self.waited.discard(live)
         for key, wake in list(self.cold.items()):
             live_or_none = self.table.get(key)
             if live_or_none is None or not live_or_none.cold():

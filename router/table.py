@@ -26,13 +26,14 @@ class Table(Generic[W]):
     On the warm path use `names.get(raw)`: `raw` are the bytes between `/fn/` and the next `/` or `?`, or the end.
     """
 
-    __slots__ = ("_leaving", "_routes", "called", "hosts", "names", "shared")
+    __slots__ = ("_leaving", "_routes", "called", "hosts", "names", "sampled_at", "shared")
 
     def __init__(self) -> None:
         self.names: dict[bytes, Live[W]] = {}
         self.hosts: dict[bytes, Live[W]] = {}
         self.shared = False  # whether routes put from now on take of their hard limits only what they are granted
-        self.called: dict[RouteKey, Live[W]] = {}  # the ones to sample and to expire
+        self.called: dict[RouteKey, Live[W]] = {}  # the ones to sample: who is not called any more rests, after one sample
+        self.sampled_at = 0.0
         self._routes: dict[RouteKey, Live[W]] = {}
         self._leaving: dict[RouteKey, Live[W]] = {}  # removed, with requests in flight
 
@@ -48,17 +49,24 @@ class Table(Generic[W]):
         return self._routes.get(key)
 
     def begin(self, live: Live[W], now: float) -> None:
-        """The first request of a route came (`live.revisions is None`): make what it needs."""
-        live.begin(now)
+        """A request of a route without a row came, its first or the first after a rest: make what it needs."""
+        if live.resting is not None:
+            live.wake(self.sampled_at)
+        else:
+            live.begin(now)
         self.called[live.route.key] = live
 
     def sample(self, now: float) -> dict[RouteKey, Sample]:
         """What each called route saw since the last call, about a second ago; an idle one is left out. Rows are written, too."""
         samples = {}
-        for key, live in self.called.items():
+        for key, live in list(self.called.items()):
             sample = live.sample(now)
             if sample is not None:
                 samples[key] = sample
+            elif live.row is not None:
+                live.rest()
+                del self.called[key]
+        self.sampled_at = now
         return samples
 
     def put(self, route: Route, now: float) -> list[Going[W]]:

@@ -99,7 +99,7 @@ async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket
         def missing() -> str:
             return "stopping" if stop.is_set() else control.missing()
 
-        app = admin.application(_registry(books, control), missing, control.amiss)
+        app = admin.application(_registry(control), missing, control.amiss, more=books.exposition)
         try:
             plane.listen(*traffic)
             await plane.up()
@@ -172,9 +172,8 @@ def _port(sock: socket.socket) -> int:
     return int(name[1]) if isinstance(name, tuple) else 0
 
 
-def _registry(books: RouterMetrics, control: Control) -> CollectorRegistry:
+def _registry(control: Control) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(books)
     registry.register(KubeMetrics(control.reading))
     registry.register(AutoscalerMetrics(control.autoscaler))
     ProcessCollector(registry=registry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -175,3 +176,34 @@ def test_a_function_that_went_and_came_back_starts_from_zero() -> None:
     counted.open("hello").load(11.0, 1, 0, 0.5, 1)
     counted.beat(11.0)
     assert samples.read() == (11.0, {"hello": Sample(11.0, 0.5, 1, 1)})
+
+
+def test_the_exposition_is_what_prometheus_client_makes_of_the_same_books() -> None:
+    metrics, random = RouterMetrics(), Random(4)
+    books = [book() for _ in range(3)]
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    for number, (buffer, counted) in enumerate(books):
+        metrics.join(f"w{number}", buffer)
+        for name in ("hello", "idle", "shop.team", "zebra")[: number + 2]:
+            row = counted.open(name)
+            for _ in range(random.randrange(40) if name != "idle" else 0):
+                row.finished(
+                    random.choice((0, 101, 200, 404, 503, 999)), random.expovariate(1.0), 3_000_000, 10 ** random.randrange(17)
+                )
+                row.upstream_opened()
+            if name == "zebra":
+                row.cold_start(0.1, 0.2, 1.5, 0.0012345)
+                row.unserved("deadline")
+                row.failed("reset")
+                row.retried()
+            row.load(1.0, random.randrange(3), random.randrange(3), 0.5, 1)
+        counted.accepted()
+        counted.rejected(404)
+    for _ in range(2):
+        assert metrics.exposition().decode().splitlines() == generate_latest(registry).decode().splitlines()
+        assert metrics.exposition() == generate_latest(registry)  # nothing changed, and all is remembered
+        metrics.leave("w1") if "w1" in metrics._books else None
+        metrics.forget("zebra")
+    books[0][1].open("new").finished(200, 0.1, 1, 1)
+    assert metrics.exposition() == generate_latest(registry)

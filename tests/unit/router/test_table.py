@@ -292,7 +292,9 @@ def test_idle_routes_are_left_out_of_the_samples_and_their_rows_are_told_once() 
     assert table.sample(NOW + 2) == {HELLO: Sample(NOW + 2, 0.5, 0, 0)}
     assert table.sample(NOW + 3) == {}
     assert read_functions(buffer)["hello"][IN_FLIGHT : IN_FLIGHT + 3] == (0, 0, 1_500_000)
-    assert table.sample(NOW + 9) == {}
+    assert table.sample(NOW + 9) == {} and live.row is None and not table.called  # it rests
+    table.begin(live, NOW + 9.5)
+    assert live.row is not None
     revision.gate.arrive("y", NOW + 9.5, NOW + 60)
     assert table.sample(NOW + 10) == {HELLO: Sample(NOW + 10, 0.5, 1, 1)}  # averaged over this second, not over the idle ones
 
