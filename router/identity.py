@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-_SPREAD = 0x9E3779B97F4A7C15  # odd, so that multiples modulo 2**64 repeat only after 2**64 (Knuth's multiplicative hashing)
-_MASK = (1 << 64) - 1
-_LOW = tuple(b"%03x" % number for number in range(4096))  # the last digits, so that one request formats nothing
+from typing import Final
+
+_SPREAD: Final = (
+    0x9E3779B97F4A7C15  # odd, so that multiples modulo 2**64 repeat only after 2**64 (Knuth's multiplicative hashing)
+)
+_MASK: Final = (1 << 64) - 1
+_LOW: Final = tuple(b"%03x" % number for number in range(4096))  # the last digits, so that one request formats nothing
 
 
 class Identity:

@@ -115,7 +115,8 @@ class Row:
         cells = self._cells
         cells[_AT[status // 100] + bisect_left(BOUNDS, seconds)] += 1
         cells[LATENCY_SUM] += int(seconds * 1e6)
-        cells[RECEIVED] += received
+        if received:
+            cells[RECEIVED] += received
         cells[SENT] += sent
 
     def cold_start(self, wake: float, schedule: float, start: float, connect: float) -> None:

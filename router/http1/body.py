@@ -7,17 +7,18 @@ a second parser might read otherwise end at this router.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from router.errors import HeadTooLarge, Malformed
 from router.http1 import grammar
 from router.http1.grammar import CRLF
 
-LAST_CHUNK = b"0\r\n"
-_LINE_LIMIT = 4096  # bytes of one size line with its extensions
-_TRAILER_LIMIT = 16384  # bytes of the trailer section
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
-_EXTENSION = rb"[ \t]*;[ \t]*%b+(?:[ \t]*=[ \t]*(?:%b+|%b))?" % (grammar.TOKEN, grammar.TOKEN, _QUOTED)
-_match_size = re.compile(rb"([0-9a-fA-F]{1,15})(?:%b)*\r\n" % _EXTENSION).fullmatch
+LAST_CHUNK: Final = b"0\r\n"
+_LINE_LIMIT: Final = 4096  # bytes of one size line with its extensions
+_TRAILER_LIMIT: Final = 16384  # bytes of the trailer section
+_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
+_EXTENSION: Final = rb"[ \t]*;[ \t]*%b+(?:[ \t]*=[ \t]*(?:%b+|%b))?" % (grammar.TOKEN, grammar.TOKEN, _QUOTED)
+_match_size: Final = re.compile(rb"([0-9a-fA-F]{1,15})(?:%b)*\r\n" % _EXTENSION).fullmatch
 
 _SIZE, _DATA, _TRAILER, _DONE = range(4)
 

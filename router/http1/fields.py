@@ -5,7 +5,7 @@ The usual block is accepted by one expression. Any other goes through `read_stri
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
 from router.http1 import grammar
@@ -13,15 +13,15 @@ from router.http1.grammar import CHUNKED, CRLF, HOP_BY_HOP
 from router.http1.prefix import Prefix, common, cut
 from router.http1.sender import Sender
 
-NO_ID = 1  # the request has no X-Request-Id that is worth keeping
-NO_TRACE = 2  # … no traceparent
+NO_ID: Final = 1  # the request has no X-Request-Id that is worth keeping
+NO_TRACE: Final = 2  # … no traceparent
 
 # What a client may not have removed by naming it in Connection: framing, routing, and whatever this router sets.
-_UNTOUCHABLE = frozenset(
+_UNTOUCHABLE: Final = frozenset(
     b"host content-length transfer-encoding x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix x-request-id "
     b"traceparent forwarded x-real-ip".split()
 )
-_REWRITTEN = HOP_BY_HOP | frozenset(
+_REWRITTEN: Final = HOP_BY_HOP | frozenset(
     b"host content-length expect x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix forwarded x-real-ip "
     b"x-request-id traceparent tracestate".split()
 )

@@ -7,33 +7,36 @@ that no Python runs for each line. What these do not accept goes the slow way, w
 from __future__ import annotations
 
 import re
+from typing import Final
 
-TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-VALUE = rb"[\t\x20-\x7e\x80-\xff]"  # field-vchar, SP, HTAB and obs-text: no NUL, no control character, no bare CR or LF
-EOL = rb"\r\n"
-CRLF = b"\r\n"
-HOST = rb"(?:[A-Za-z0-9\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # RFC 3986 host, RFC 9110 7.2; never empty
-REQUEST_ID = rb"[\x21-\x7e]{1,200}"
-TRACEPARENT = rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"  # W3C Trace Context, version 00
+TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]"  # field-vchar, SP, HTAB and obs-text: no NUL, no control character, no bare CR or LF
+EOL: Final = rb"\r\n"
+CRLF: Final = b"\r\n"
+HOST: Final = rb"(?:[A-Za-z0-9\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # RFC 3986 host, RFC 9110 7.2; never empty
+REQUEST_ID: Final = rb"[\x21-\x7e]{1,200}"
+TRACEPARENT: Final = (
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"  # W3C Trace Context, version 00
+)
 
-CHUNKED = -1  # a body framed by Transfer-Encoding: chunked
-CLOSE = -2  # a body that ends with the connection
+CHUNKED: Final = -1  # a body framed by Transfer-Encoding: chunked
+CLOSE: Final = -2  # a body that ends with the connection
 
-match_block = re.compile(rb"(?:" + TOKEN + rb"+:" + VALUE + rb"*" + EOL + rb")*").fullmatch
-find_lines = re.compile(rb"(" + TOKEN + rb"+):[ \t]*(" + VALUE + rb"*)" + EOL).findall
-match_host = re.compile(HOST).fullmatch
-match_request_id = re.compile(REQUEST_ID).fullmatch
-match_traceparent = re.compile(TRACEPARENT).fullmatch
-match_token = re.compile(TOKEN + rb"+").fullmatch
-find_bare_lf = re.compile(rb"\n(?<!\r\n)").search
+match_block: Final = re.compile(rb"(?:" + TOKEN + rb"+:" + VALUE + rb"*" + EOL + rb")*").fullmatch
+find_lines: Final = re.compile(rb"(" + TOKEN + rb"+):[ \t]*(" + VALUE + rb"*)" + EOL).findall
+match_host: Final = re.compile(HOST).fullmatch
+match_request_id: Final = re.compile(REQUEST_ID).fullmatch
+match_traceparent: Final = re.compile(TRACEPARENT).fullmatch
+match_token: Final = re.compile(TOKEN + rb"+").fullmatch
+find_bare_lf: Final = re.compile(rb"\n(?<!\r\n)").search
 
 # Fields that concern one connection only (RFC 9110 7.6.1), with those that old software still sends.
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade "
     b"http2-settings".split()
 )
 # What a trailer may never say (RFC 9110 6.5.1): framing, routing, and what this router sets.
-NEVER_TRAILING = HOP_BY_HOP | frozenset(
+NEVER_TRAILING: Final = HOP_BY_HOP | frozenset(
     b"content-length host expect content-encoding content-type content-range cache-control max-forwards authorization cookie "
     b"set-cookie range age date expires location retry-after vary warning forwarded x-forwarded-for x-forwarded-proto "
     b"x-forwarded-host x-forwarded-prefix x-real-ip x-request-id traceparent server-timing".split()
@@ -63,4 +66,4 @@ def members(value: bytes) -> list[bytes]:
 
 
 # gh-106052, fixed in 3.11.5 and 3.12.0: the fast paths use possessive expressions only where this matches as it should.
-POSSESSIVE = re.fullmatch(rb"(?:ab?c|d)*+", b"acdabc") is not None and re.match(rb"(?:ab?c)*+", b"aca") is not None
+POSSESSIVE: Final = re.fullmatch(rb"(?:ab?c|d)*+", b"acdabc") is not None and re.match(rb"(?:ab?c)*+", b"aca") is not None

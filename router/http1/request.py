@@ -7,6 +7,7 @@ either says why it is refused or accepts what is merely rare.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from router.errors import HeadTooLarge, Malformed, TargetTooLong, VersionNotSupported
 from router.http1 import grammar
@@ -15,16 +16,16 @@ from router.http1.sender import Limits, Sender
 
 # One empty line before a request is forgiven (RFC 9112 2.2).
 # The path is matched raw: a name spelt with percent-encoding is another name. No "#", no control character, no byte above 0x7e.
-_METHOD = rb"[A-Z][A-Z\-_]{0,19}"
-_REST = rb"[\x21\x22\x24-\x7e]*"
-_match_line = re.compile(
+_METHOD: Final = rb"[A-Z][A-Z\-_]{0,19}"
+_REST: Final = rb"[\x21\x22\x24-\x7e]*"
+_match_line: Final = re.compile(
     rb"(?:\r\n)?(?!CONNECT )(%b) /fn/([^/?#%%\x00-\x20\x7f-\xff]+)((?:[/?]%b)?) HTTP/1\.([01])\r\n" % (_METHOD, _REST)
 ).match
-_match_other = re.compile(rb"(?:\r\n)?([^ \r\n]+) ([^ \r\n]+) HTTP/([0-9])\.([0-9])\r\n").match
-_match_method = re.compile(_METHOD).fullmatch
-_match_absolute = re.compile(rb"(?i:https?)://([^/?#]+)((?:[/?]%b)?)" % _REST).fullmatch
-_match_path = re.compile(rb"/%b" % _REST).fullmatch
-_match_function = re.compile(rb"/fn/([^/?%]+)((?:[/?].*)?)").fullmatch
+_match_other: Final = re.compile(rb"(?:\r\n)?([^ \r\n]+) ([^ \r\n]+) HTTP/([0-9])\.([0-9])\r\n").match
+_match_method: Final = re.compile(_METHOD).fullmatch
+_match_absolute: Final = re.compile(rb"(?i:https?)://([^/?#]+)((?:[/?]%b)?)" % _REST).fullmatch
+_match_path: Final = re.compile(rb"/%b" % _REST).fullmatch
+_match_function: Final = re.compile(rb"/fn/([^/?%]+)((?:[/?].*)?)").fullmatch
 
 
 class Request:
@@ -36,7 +37,7 @@ class Request:
         self.method = method
         self.segment = segment  # b"" when the path is not below /fn/: such a request is matched by its Host alone
         self.rest = rest  # what came behind the segment, exactly
-        self.target = rest if rest[:1] == b"/" or rest == b"*" else b"/" + rest
+        self.target = rest if rest.startswith((b"/", b"*")) else b"/" + rest
         self.fields = fields
 
 

@@ -6,19 +6,20 @@ The usual head (one Content-Length, perhaps `Connection: keep-alive`) costs two 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from router.errors import BadUpstream
 from router.http1 import grammar
 from router.http1.grammar import CHUNKED, CLOSE, CRLF, EOL, HOP_BY_HOP, TOKEN, VALUE, once
 
-_REASON = rb"(?: [\t\x20-\x7e\x80-\xff]*)?"
-_match_status = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(%b)\r\n" % _REASON).match
+_REASON: Final = rb"(?: [\t\x20-\x7e\x80-\xff]*)?"
+_match_status: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(%b)\r\n" % _REASON).match
 
-_plain = grammar.unlike(
+_plain: Final = grammar.unlike(
     *(b"connection", b"keep-alive", b"proxy-*", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length"),
     *(b"http2-settings",),
 )
-_usual = b"|".join(
+_usual: Final = b"|".join(
     (
         _plain + TOKEN + rb"++:" + VALUE + rb"*+" + EOL,
         once(1, b"content-length", rb"[0-9]{1,15}+"),
@@ -26,20 +27,21 @@ _usual = b"|".join(
         rb"(?(3)(?!)|([Kk]eep-[Aa]live:[ \t]*+(?:timeout=([0-9]{1,6}+))?+%b*+\r\n))" % VALUE,
     )
 )
-_match_usual = re.compile(rb"(?:%b)*+" % _usual if grammar.POSSESSIVE else rb"(?!)").fullmatch
-_find_timeout = re.compile(rb"timeout=([0-9]{1,6})").search
+_match_usual: Final = re.compile(rb"(?:%b)*+" % _usual if grammar.POSSESSIVE else rb"(?!)").fullmatch
+_find_timeout: Final = re.compile(rb"timeout=([0-9]{1,6})").search
 
 
 class Response:
     """One response head: `head` is the status line and the end-to-end lines, each with its CRLF, without the empty line."""
 
-    __slots__ = ("block", "bodied", "head", "idle", "keep", "length", "status", "upgrade", "wire")
+    __slots__ = ("block", "bodied", "head", "idle", "keep", "length", "status", "unchanged", "upgrade", "wire")
 
     def __init__(self, block: bytes, status: int, head: bytes, length: int, keep: bool, idle: int = 0) -> None:
         self.block = block  # as received
         self.status = status
         self.head = head
         self.wire = head + CRLF
+        self.unchanged = head == block  # it goes on as it came
         self.length = length  # bytes, CHUNKED or CLOSE: as the fields say; HEAD, 1xx, 204 and 304 have no body whatever they say
         self.bodied = status >= 200 and status != 204 and status != 304  # an answer to anything but HEAD has a body
         self.keep = keep  # the function keeps the connection

@@ -5,8 +5,10 @@ What is in it is valid until the next read on this thread, so whoever keeps byte
 
 from __future__ import annotations
 
-SIZE = 131072  # bytes
-BUFFER = bytearray(SIZE)
-VIEW = memoryview(BUFFER)
-BUSY = (BlockingIOError, InterruptedError)  # the kernel has nothing, or takes nothing, just now
-LARGE = 16384  # bytes of payload from which it is worth a detour not to copy it
+from typing import Final
+
+SIZE: Final = 131072  # bytes
+BUFFER: Final = bytearray(SIZE)
+VIEW: Final = memoryview(BUFFER)
+BUSY: Final = (BlockingIOError, InterruptedError)  # the kernel has nothing, or takes nothing, just now
+LARGE: Final = 16384  # bytes of payload from which it is worth a detour not to copy it

@@ -14,13 +14,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import Any, Protocol, TypeVarTuple
+from typing import Any, Final, Protocol, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
 
-READ = 1  # EPOLLIN
-WRITE = 4  # EPOLLOUT
-BROKEN = 8 | 16  # EPOLLERR, EPOLLHUP: reported whether asked for or not
+READ: Final = 1  # EPOLLIN
+WRITE: Final = 4  # EPOLLOUT
+BROKEN: Final = 8 | 16  # EPOLLERR, EPOLLHUP: reported whether asked for or not
 _BATCH = 256  # events taken at once: what the rest waits while these are served stays well under 10 ms
 
 log = logging.getLogger("router")

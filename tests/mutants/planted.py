@@ -317,6 +317,13 @@ WIRES = (
         "            if False:\n",
         (WIRE,),
     ),
+    Defect(
+        "a rewritten answer's head that is as long as the one that came",
+        UPSTREAM,
+        "VIEW[:n] if response.unchanged else",
+        "VIEW[:n] if len(response.wire) == end else",
+        (HOSTILE_ANSWERS,),
+    ),
     Defect("the last second of an idle connection", "router/wire/pool.py", "seconds - 1.0", "seconds + 60.0", (FUNCTIONS,)),
 )
 
