@@ -23,6 +23,7 @@ from router.model import Route, RouteKey
 from router.networks import membership
 from router.ports import Scaler
 from router.settings import Settings
+from router.slots import Need
 from router.switchboard import Switchboard
 from router.wire.listener import Clients, Listener
 from router.wire.poller import poller_of
@@ -92,10 +93,10 @@ class DataPlane:
         self.poller.now = time.monotonic()
         self.board.grant(key, revision, limits)
 
-    def waiting(self, key: RouteKey, revision: str) -> int:
+    def need(self, key: RouteKey, revision: str) -> Need:
         """As router.kube.ports.Plane."""
         live = self.board.table.get(key)
-        return live.waiting(revision) if live else 0
+        return live.need(revision, time.monotonic()) if live else Need()
 
     async def take_stock(self, key: RouteKey) -> None:
         """As router.kube.ports.Plane: `in_flight` is always of now here."""

@@ -13,6 +13,7 @@ from router.balance import Random, RetryBudget, Upstream, Upstreams, choose
 from router.gate import UNLIMITED, Gate, Room
 from router.meters import Row
 from router.model import Backend, Route
+from router.slots import Need
 
 W = TypeVar("W")
 
@@ -183,10 +184,15 @@ class Live(Generic[W]):
         """Someone waits before a revision of which nothing is ready: a wake is due."""
         return any(revision.gate.queue and not revision.upstreams.ready for revision in (self.revisions or {}).values())
 
-    def waiting(self, revision: str) -> int:
-        """Requests that wait before a revision."""
+    def need(self, revision: str, now: float, number: int = 0) -> Need:
+        """What is in flight of a revision, and what waits before it or is between two attempts: that wants a slot as well."""
         known = (self.revisions or {}).get(revision)
-        return known.gate.waiting if known else 0
+        if known is None:
+            return Need(number)
+        gate, in_flight = known.gate, known.upstreams.in_flight()
+        unplaced = gate.busy + gate.exempt - sum(in_flight.values())
+        oldest = next(iter(gate.queue.values())).since if gate.queue else now if unplaced else 0.0
+        return Need(number, in_flight, len(gate.queue) + unplaced, oldest)
 
     def present(self) -> int:
         """In flight + waiting, over all revisions."""

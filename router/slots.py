@@ -13,10 +13,20 @@ from itertools import count as counting
 from math import floor
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from router.model import Backend, Route
+
 W = TypeVar("W", bound=Hashable)  # a worker
 
 FAVOUR: Final = 0.005  # seconds by which waiters are taken for older where the slots are: each move costs a round trip
 _HALVINGS: Final = 40  # of an interval of time: to less than a nanosecond
+
+
+def hard_limits(route: Route, backend: Backend) -> dict[str, int]:
+    """By address: the whole limit of those that take requests, as router.balance.Upstreams chooses them; none without a limit."""
+    if not route.settings.concurrency:
+        return {}
+    ready = [each for each in backend.endpoints if not each.draining] or backend.endpoints
+    return {each.address: route.settings.concurrency for each in ready}
 
 
 class Loan(NamedTuple):
@@ -35,6 +45,14 @@ class Need:
     in_flight: Mapping[str, int] = field(default_factory=dict)  # by address
     waiting: int = 0
     oldest: float = 0.0  # since when the oldest of them waits, seconds
+
+
+class Part(NamedTuple):
+    """All that is known of one worker, for whoever keeps it elsewhere between two changes."""
+
+    loan: Loan
+    held: Mapping[str, int]
+    need: Need
 
 
 class _Holder:
@@ -85,6 +103,21 @@ class Slots(Generic[W]):
         self._limits: Mapping[str, int] = {}
         self._holders: dict[W, _Holder] = {worker: _Holder(known=False) for worker in workers}
 
+    def parts(self) -> dict[W, Part]:
+        """Of each worker that has said what it has."""
+        return {
+            worker: Part(Loan(one.number, one.limits, one.watch), one.held, one.need)
+            for worker, one in self._holders.items()
+            if one.known
+        }
+
+    def restore(self, parts: Mapping[W, Part]) -> None:
+        """As it was when `parts` told it."""
+        for worker, part in parts.items():
+            holder = self._holders[worker] = _Holder(known=True)
+            holder.number, holder.limits, holder.watch = part.loan
+            holder.held, holder.need = dict(part.held), part.need
+
     def limit(self, limits: Mapping[str, int]) -> None:
         """The limit of each address from now on; an address that is not named takes nothing."""
         self._limits = {address: limit for address, limit in limits.items() if limit > 0}
@@ -104,6 +137,12 @@ class Slots(Generic[W]):
             for address, count in holder.held.items():
                 total[address] = total.get(address, 0) + count
         return total
+
+    def needed(self) -> Need:
+        """All workers' needs as one, for whoever lends to all of them together."""
+        needs = [holder.need for holder in self._holders.values()]
+        oldest = min((need.oldest for need in needs if need.waiting), default=0.0)
+        return Need(0, self.held(), self.waiting(), oldest)
 
     def waiting(self) -> int:
         """Requests that wait, as of what was said last."""

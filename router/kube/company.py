@@ -13,7 +13,7 @@ from kube.model import EndpointSlice, SliceEndpoint
 from router.kube.metrics import Reading
 from router.kube.peers.membership import Membership
 from router.kube.peers.ports import Exchange
-from router.kube.peers.roster import OWN, is_of
+from router.kube.peers.roster import OWN, identity_of, is_of
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,12 @@ class Company:
             found["exchange_losses_total", ""] = float(figures.losses)
             found["routers", ""] = float(len(self.membership.roster.members))
         return found
+
+    def lists(self, member: str) -> bool:
+        """The cluster lists it as a router that serves; a new one in its pod's place is heard, and then it is not."""
+        heard = self.membership.roster.members if self.membership is not None else frozenset()
+        again = any(identity_of(each) == identity_of(member) and each != member for each in heard)
+        return not again and any(is_of(member, pod) for pod in self._seen())
 
     def _why(self, now: float) -> str:
         seen = self._seen()

@@ -29,6 +29,7 @@ from router.kube.ports import Plane
 from router.kube.prober import Prober
 from router.kube.scaler import KubeScaler
 from router.kube.settings import KubeSettings
+from router.kube.sharing import Sharing
 from router.kube.snapshot import Snapshot
 from router.model import RouteKey
 
@@ -62,9 +63,11 @@ class Control:
         self.interceptor = Interceptor(client, self.catalog, self.leadership, settings, port, self._tell)
         self._recorder: Recorder[RouteKey] = Recorder()
         self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership)
-        self.scaler = KubeScaler(
-            client, self.catalog, plane, self.leadership, self.company.membership, self._spawn, self._tell_owner
-        )
+        membership = self.company.membership
+        self.sharing = Sharing(membership, self.catalog.entries, plane, self.company.lists) if membership else None
+        self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, membership, self._spawn, self._tell_owner)
+        if self.sharing is not None:
+            self.scaler.starved = self.sharing.want
         self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
         self._snapshot = Snapshot(settings.snapshot, self.catalog.routes) if settings.snapshot else None
         self._restored = 0
@@ -88,6 +91,8 @@ class Control:
             group.create_task(self.events.run(), name="events")
             group.create_task(self.leadership.run(), name="lease")
             group.create_task(self.company.run(), name="exchange between routers")
+            if self.sharing is not None:
+                group.create_task(self.sharing.run(), name="sharing of hard limits")
             for informer in informers:
                 await informer.wait_synced()
             self.catalog.complete()
@@ -132,6 +137,9 @@ class Control:
             ("write_failures_total", ""): float(self.scaler.writes.failures),
         }
         found.update(self.company.reading())
+        if self.sharing is not None:
+            found["slots", ""] = float(self.sharing.held())
+            found["slot_changes_total", ""] = float(self.sharing.changes)
         for informer in self._informers():
             states, what = informer.states().values(), informer.resource.plural
             found["connected", what] = float(all(state.connected for state in states))
@@ -152,6 +160,8 @@ class Control:
 
     def _changed(self, key: RouteKey, translation: Translation | None) -> None:
         self.prober.look(key, translation)
+        if self.sharing is not None:
+            self.sharing.changed(key)
         self.interceptor.look(key)
         if self._snapshot is not None:
             self._snapshot.note()

@@ -25,6 +25,8 @@ FACTS: Final = {  # name -> (kind, label, meaning), as docs/kubernetes.md lists 
     "routers": ("gauge", "", "routers that are heard over the exchange, this one among them"),
     "exchange_connected": ("gauge", "", "1: the Redis between routers answers"),
     "exchange_losses_total": ("counter", "", "times that contact with it was lost"),
+    "slots": ("gauge", "", "slots of hard limits that this router has now, where several share them"),
+    "slot_changes_total": ("counter", "", "changes of who has which slots that this router wrote"),
     "wakes_total": ("counter", "", "writes that woke a Deployment"),
     "resizes_total": ("counter", "", "writes of another number of replicas by the one who scales"),
     "cancelled_total": ("counter", "", "ways down that an arrival or another number ended"),

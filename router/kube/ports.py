@@ -8,6 +8,7 @@ from typing import Protocol
 from autoscaler.model import Sample
 from router.model import RouteKey
 from router.ports import Routes
+from router.slots import Need
 
 
 class Plane(Routes, Protocol):
@@ -31,8 +32,11 @@ class Plane(Routes, Protocol):
     def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
         """Requests that may be in flight at each address of a revision, from here; 0 at those not named. Lasts until the next."""
 
-    def waiting(self, key: RouteKey, revision: str) -> int:
-        """Requests that wait before a revision now. When the first comes and there is no slot, the scaler's `wake` is called."""
+    def need(self, key: RouteKey, revision: str) -> Need:
+        """What is in flight of a revision with a hard limit, or may be, and what waits before it; its number is 0.
+
+        When the first comes to wait and there is no slot, the scaler's `wake` is called.
+        """
 
     async def take_stock(self, key: RouteKey) -> None:
         """After it, `in_flight` tells for a moment what every worker has, each having taken over what was put last."""

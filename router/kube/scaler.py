@@ -56,6 +56,7 @@ class KubeScaler:
         spawn: Spawn, tell: Callable[[RouteKey, Fault], None],
     ) -> None:  # fmt: skip
         self.writes = Writes()
+        self.starved: Callable[[RouteKey], bool] = lambda _: False  # told who waits first: others may have the slots
         self._catalog = catalog
         self._plane = plane
         self._leadership = leadership
@@ -75,7 +76,7 @@ class KubeScaler:
     def wake(self, key: RouteKey) -> None:
         """As router.ports.Scaler. Repeated by the data plane while anyone waits; one write at a time."""
         self._agreement.arrived(key)
-        if key not in self._waking and self._ours(key):
+        if not self.starved(key) and key not in self._waking and self._ours(key):
             task = self._waking[key] = self._spawn(self._wake(key))
             task.add_done_callback(lambda _: self._waking.pop(key, None))
 

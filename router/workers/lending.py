@@ -8,8 +8,8 @@ from itertools import count
 from typing import Protocol
 
 from router import slots
-from router.model import Backend, Route, RouteKey
-from router.slots import Slots
+from router.model import Route, RouteKey
+from router.slots import Slots, hard_limits
 from router.workers import messages
 
 
@@ -40,7 +40,7 @@ class Lending:
         """The route is this from now on, and the workers know it already."""
         key = route.key
         if not self.shared:
-            self._set(key, {backend.revision: own_limits(route, backend) for backend in route.backends})
+            self._set(key, {backend.revision: hard_limits(route, backend) for backend in route.backends})
             return
         granted = self._limits.get(key, {})
         limited = route.settings.concurrency > 0
@@ -55,10 +55,10 @@ class Lending:
         self._limits.pop(key, None)
         self._slots.pop(key, None)
 
-    def waiting(self, key: RouteKey, revision: str) -> int:
-        """Requests that wait before a revision with a hard limit, as of what was said last."""
+    def needed(self, key: RouteKey, revision: str) -> slots.Need:
+        """What may be in flight now of a revision with a hard limit, and what waits, as of what was said last."""
         known = self._slots.get(key, {}).get(revision)
-        return known.waiting() if known else 0
+        return known.needed() if known else slots.Need()
 
     def need(self, worker: Borrower, need: messages.Need) -> None:
         """A worker told what it has and wants."""
@@ -97,11 +97,3 @@ class Lending:
             del revisions[revision]
             if not revisions:
                 del self._slots[key]
-
-
-def own_limits(route: Route, backend: Backend) -> dict[str, int]:
-    """By address, when this router is the only one: the whole limit of those that take requests (router.balance.Upstreams)."""
-    if not route.settings.concurrency:
-        return {}
-    ready = [each for each in backend.endpoints if not each.draining] or backend.endpoints
-    return {each.address: route.settings.concurrency for each in ready}

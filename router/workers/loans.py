@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from router import slots
 from router.live import Live, Revision
 from router.model import RouteKey
 from router.switchboard import Switchboard
@@ -99,15 +100,9 @@ class Loans:
                 del self._loans[name]
 
     def _need(self, name: Name, number: int) -> Need:
-        revision = self._revision(name)
-        if revision is None:
-            return Need(*name, number, {}, 0, 0.0)
-        gate = revision.gate
-        in_flight = revision.upstreams.in_flight()
-        unplaced = gate.busy + gate.exempt - sum(in_flight.values())  # between two attempts: they want a slot as well
-        waiting = len(gate.queue) + unplaced
-        oldest = next(iter(gate.queue.values())).since if gate.queue else self._board.clock.now if unplaced else 0.0
-        return Need(*name, number, in_flight, waiting, oldest)
+        live = self._board.table.get(name[0])
+        need = live.need(name[1], self._board.clock.now, number) if live is not None else slots.Need(number)
+        return Need(*name, need.number, need.in_flight, need.waiting, need.oldest)
 
     def _revision(self, name: Name) -> Revision[Any] | None:
         live = self._board.table.get(name[0])

@@ -13,6 +13,7 @@ from autoscaler.model import Sample
 from router.model import Route, RouteKey
 from router.ports import Scaler
 from router.settings import Settings
+from router.slots import Need
 from router.switchboard import label
 from router.wire.tls import Certificate
 from router.workers import messages
@@ -109,9 +110,9 @@ class WorkersPlane:
         if key in self._routes:
             self._lending.grant(key, revision, limits)
 
-    def waiting(self, key: RouteKey, revision: str) -> int:
-        """As Plane.waiting, of a moment ago; only of revisions with a hard limit."""
-        return self._lending.waiting(key, revision)
+    def need(self, key: RouteKey, revision: str) -> Need:
+        """As Plane.need, of a moment ago."""
+        return self._lending.needed(key, revision)
 
     async def take_stock(self, key: RouteKey) -> None:
         """As Plane.take_stock."""

@@ -130,11 +130,11 @@ def test_of_a_shared_limit_only_what_is_granted_is_used(play: Callable[[Story], 
         world.put(world.function.address, concurrency=5)
         world.function.go.clear()
         calls = await begun(world, 3)
-        await until(lambda: KEY in world.wakes and world.plane.waiting(KEY, "r1") == 3)
+        await until(lambda: KEY in world.wakes and world.plane.need(KEY, "r1").waiting == 3)
         assert world.function.now == 0
         world.plane.grant(KEY, "r1", {world.function.address: 2})
         await until(lambda: world.function.now == 2)
-        await until(lambda: world.plane.waiting(KEY, "r1") == 1)
+        await until(lambda: world.plane.need(KEY, "r1").waiting == 1)
         world.function.go.set()
         assert await asyncio.gather(*calls) == [200] * 3
         assert world.function.most == 2

@@ -87,6 +87,7 @@ class Membership:
         self._reads = False  # whether the last beat brought others' batches
         self._knew = float("-inf")  # by the steady clock: when we last knew that nobody could begin to wait for what we hold
         self._failures = 0
+        self._ahead = 0.0  # seconds that the board's clock is ahead of time.monotonic
 
     @property
     def me(self) -> str:
@@ -104,6 +105,10 @@ class Membership:
         unread = self._leading() and not self._reads  # who does not lead reads nothing, and decides nothing
         return self.roster.doubt(seen, now) or ("the others' samples are not read yet" if unread else "")
 
+    def on_board(self, at: float) -> float:
+        """A moment of time.monotonic by the board's clock."""
+        return at + self._ahead
+
     def usable(self) -> bool:
         """Whether we may still use what we hold together with others."""
         return steady_clock() < self._knew + OWN or self._seen_alive()
@@ -115,15 +120,15 @@ class Membership:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            started = steady_clock()
+            started, me = steady_clock(), self.me
             try:
-                session = await self._exchange.open(self.me)
+                session = await self._exchange.open(me)
             except Away as error:
                 self._lost(error, started)
                 await asyncio.sleep(BACKOFF.wait(self._failures, random.random))
                 continue
             try:
-                await self._live(session)
+                await self._live(session, me)
             except asyncio.CancelledError:
                 await self._leave(session)
                 raise
@@ -138,23 +143,26 @@ class Membership:
 
     # --- one session ---
 
-    async def _live(self, session: Session) -> None:
+    async def _live(self, session: Session, me: str) -> None:
+        """While we are still the one whose session it is."""
         self._marks.clear()
-        me = self.me
         async with asyncio.TaskGroup() as group:
-            await self._beat(session)
-            self.session = session
-            for begun in self.begun:
-                begun()
-            group.create_task(self._hear(session), name="words of routers")
             while self.me == me:
+                await self._beat(session)
+                if self.session is None:
+                    self._start(session, group)
                 try:
                     async with asyncio.timeout(PERIOD):
                         await self._due.wait()
                 except TimeoutError:
                     pass
-                await self._beat(session)
             raise Away("this router comes back as another one")
+
+    def _start(self, session: Session, group: asyncio.TaskGroup) -> None:
+        self.session = session
+        group.create_task(self._hear(session), name="words of routers")
+        for begun in self.begun:
+            begun()
 
     async def _beat(self, session: Session) -> None:
         self._due.clear()
@@ -164,6 +172,7 @@ class Membership:
         after = {member: self._marks.get(member, "") for member in read} if reads else None
         beat = await session.beat(LEASE, contents, after)
         now = time.monotonic()
+        self._ahead = beat.now - now
         self._knew = started
         self._outbox.sent(number)
         self._found(beat, now)

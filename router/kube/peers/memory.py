@@ -80,7 +80,7 @@ class MemorySession:
             for mark, at, content in board.batches.get(member, ())
             if mark > int(behind or 0)
         ]
-        return Beat(board.live(), frozenset(board.leases) - board.live(), now - board.began, joined, found)
+        return Beat(now, board.live(), frozenset(board.leases) - board.live(), now - board.began, joined, found)
 
     async def read(self, register: str) -> bytes:
         """As Session.read."""

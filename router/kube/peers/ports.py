@@ -33,6 +33,7 @@ class Arrived(NamedTuple):
 class Beat(NamedTuple):
     """What one beat saw."""
 
+    now: float  # seconds, by the board's clock
     members: frozenset[str]  # whose leases run, we among them
     past: frozenset[str]  # whose leases ended within about the last minute: their batches can still be read
     age: float  # seconds since the board began its present life

@@ -124,7 +124,7 @@ class RedisSession:
         (now, age, joined, members, past), *streams = await _answer(work)
         names = {self._key("batches", member): member for member in after}
         return Beat(
-            frozenset(member.decode() for member in members), frozenset(member.decode() for member in past),
+            now / 1000, frozenset(member.decode() for member in members), frozenset(member.decode() for member in past),
             age / 1000, bool(joined),
             [
                 Arrived(names[stream.decode()], mark.decode(), (now - int(mark.partition(b"-")[0])) / 1000, fields[b"b"])

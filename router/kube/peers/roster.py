@@ -10,9 +10,9 @@ from typing import Final
 
 from router.kube.peers.ports import Beat
 
-LEASE: Final = 10.0  # seconds of the board's clock that a membership lasts after a beat
-OWN: Final = 7.0  # seconds of its own clock after which a member that knows nothing of the board gives up what it held
-MISSING: Final = 3.0  # seconds that a member must be missing from our beats before it counts as gone: we may look late
+LEASE: Final = 6.0  # seconds of the board's clock that a membership lasts after a beat
+OWN: Final = 4.0  # seconds of its own clock after which a member that knows nothing of the board gives up what it held
+MISSING: Final = 2.5  # seconds that a member must be missing from our beats before it counts as gone: we may look late
 SETTLE: Final = 4.0  # seconds after its beginning until a board that began anew is believed: routers come back within 3
 STALE: Final = 2.5  # seconds without a beat until contact counts as lost
 

@@ -12,6 +12,7 @@ from router.gate import GO, UNLIMITED, WAIT
 from router.live import Live, Revision
 from router.meters import IN_FLIGHT, PAGE, Meters, read_functions
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
+from router.slots import Need
 from router.table import Table
 
 HELLO = RouteKey("*", "default", "hello")
@@ -149,7 +150,7 @@ def test_of_a_shared_limit_nothing_is_taken_but_what_was_granted_and_a_grant_out
     table.shared = True
     live = called(table, backend("r1", "a", "b"), concurrency=2)
     assert arrive(live, "w")[1] is WAIT
-    assert not live.cold() and live.waiting("r1") == 1  # there are slots, and others have them
+    assert not live.cold() and live.need("r1", NOW) == Need(0, {}, 1, NOW)  # there are slots, and others have them
     assert [one.waiter for one in live.grant("r1", {"a": 1, "b": 0}, NOW)] == ["w"]
     assert table.put(Route(HELLO, (backend("r1", "a", "b", "c"),), Settings(concurrency=2)), NOW) == []
     assert arrive(live, "x")[1] is WAIT

@@ -26,6 +26,7 @@ from kube.model import (
 from router.kube.catalog import Catalog
 from router.kube.model import Fault, Translation
 from router.model import Route, RouteKey
+from router.slots import Need
 
 KEY = RouteKey("*", "default", "hello")
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z"
@@ -66,6 +67,7 @@ class MemoryPlane:
     is_idle: bool = True
     busy: dict[str, int] = field(default_factory=dict)
     queued: int = 0
+    since: float = 0.0
     shared: bool = False
     grants: dict[tuple[RouteKey, str], dict[str, int]] = field(default_factory=dict)
     load: dict[RouteKey, Sample] = field(default_factory=dict)
@@ -98,8 +100,8 @@ class MemoryPlane:
     def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
         self.grants[key, revision] = dict(limits)
 
-    def waiting(self, key: RouteKey, revision: str) -> int:
-        return self.queued
+    def need(self, key: RouteKey, revision: str) -> Need:
+        return Need(0, {address: count for address, count in self.busy.items() if count}, self.queued, self.since)
 
     async def take_stock(self, key: RouteKey) -> None:
         pass

@@ -9,7 +9,7 @@ ME, OTHER, THIRD = "router-a@1", "router-b@2", "router-c@3"
 
 
 def beat(*members: str, age: float = 100.0) -> Beat:
-    return Beat(frozenset(members), frozenset(), age, False, [])
+    return Beat(0.0, frozenset(members), frozenset(), age, False, [])
 
 
 def test_a_member_is_expected_until_its_lease_has_run_out() -> None:

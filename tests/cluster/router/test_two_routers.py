@@ -1,0 +1,222 @@
+"""Two routers and a real Redis between them: to zero and back, who leads is killed, Redis is killed, and nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
+
+from redis_server import RedisServer, redis_server
+from router_on_a_cluster import MARKS, Place, Router, on_cluster, stamp
+from test_under_load import PROBE, steady
+
+pytestmark = MARKS
+
+PREFIX = "cloudbase_router_kube_"
+ARRIVALS = 1000
+STEP = r"hello: (\d+) -> (\d+) replicas"
+
+
+async def two(place: Place, redis: RedisServer, *flags: str) -> list[Router]:
+    """The first one leads."""
+    routers = []
+    for name in ("first", "second"):
+        router = await place.router("--kube-redis", redis.url, "--kube-identity", name, *flags)
+        await router.ready()
+        routers.append(router)
+        if name == "first":
+            await led(router)
+    return routers
+
+
+async def led(router: Router, within: float = 30.0) -> None:
+    await metric(router, "leading", 1.0, within)
+
+
+async def metric(router: Router, name: str, value: float, within: float = 30.0) -> None:
+    async with asyncio.timeout(within):
+        while await router.metric(PREFIX + name) != value:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.05)
+
+
+def downs(routers: list[Router]) -> int:
+    return sum("1 -> 0 replicas" in line for router in routers for line in router.lines)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_1000_arrivals_at_two_routers_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: Path) -> None:
+    """Each round aims a hundred arrivals within 200 ms around the write of zero, which the log of the one who leads shows."""
+
+    async def scenario(place: Place) -> None:
+        async with redis_server(tmp_path) as redis:
+            await place.application("hello")
+            routers = await two(place, redis)
+            await place.label("hello", scale_idle_grace="1", scale_panic_window="1", readiness_probe=PROBE)
+            codes: Counter[int] = Counter()
+            zeros = near = 0
+            async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=httpx2.Limits(max_connections=None)) as http:
+
+                async def one(delay: float) -> None:
+                    await asyncio.sleep(delay)
+                    try:
+                        codes[(await http.get(f"http://{random.choice(routers).traffic}/fn/hello")).status_code] += 1
+                    except httpx2.TransportError:
+                        codes[0] += 1
+
+                async with asyncio.timeout(60):
+                    while not codes[200]:
+                        await one(0.2)
+                codes.clear()
+                usual = await falls(routers, stamp())
+                while sum(codes.values()) < ARRIVALS or near < 3:
+                    began, before = stamp(), downs(routers)
+                    aimed = began + usual + random.uniform(-0.5, 0.5)
+                    fell = asyncio.create_task(falls(routers, began, aimed + 0.2 - began))
+                    await asyncio.gather(*(one(max(0.0, aimed - stamp() + random.uniform(-0.2, 0.2))) for _ in range(100)))
+                    after = await fell
+                    near += downs(routers) > before and abs(began + after - aimed) <= 0.2
+                    zeros += downs(routers) - before
+            cancelled = sum([await router.metric(PREFIX + "cancelled_total") for router in routers])
+            print(f"{dict(codes)} around {near} of {zeros} writes of zero, {cancelled:.0f} cancelled")
+            assert set(codes) == {200}
+
+    on_cluster(scenario, tmp_path, 280)
+
+
+async def falls(routers: list[Router], began: float, within: float = 30.0) -> float:
+    """Seconds until zero is written; `within` when it is not before."""
+    before = downs(routers)
+    while downs(routers) == before and stamp() - began < within:  # noqa: ASYNC110 - in other processes
+        await asyncio.sleep(0.002)
+    return stamp() - began
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_one_who_leads_is_killed_and_redis_too_and_nobody_notices(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        async with redis_server(tmp_path) as redis:
+            await place.application("hello", replicas=2)
+            first, second = await two(place, redis)
+            await place.label("hello", scale_min="1", scale_metric="rps", scale_target="60", scale_stable_window="6",
+                              scale_panic_window="2", readiness_probe=PROBE)  # fmt: skip
+            async with steady(f"http://{second.traffic}/fn/hello", 100) as load:
+                await place.replicas("hello", 2)
+                await asyncio.sleep(5)
+                await redis.kill()
+                for router in (first, second):
+                    await metric(router, "exchange_connected", 0.0)
+                    await metric(router, "whole", 0.0)
+                async with httpx2.AsyncClient(trust_env=False) as http:
+                    told = (await http.get(f"http://{second.admin}/readyz")).json()
+                print(f"Redis away: {told}")
+                assert told["status"] == "ok" and any("nothing is scaled down" in word for word in told["detail"])
+                for _ in range(50):  # longer than the stable window: what the second one counts is not known to the first
+                    assert (await place.deployment("hello")).spec.replicas == 2
+                    await asyncio.sleep(0.2)
+                await redis.start()
+                began = stamp()
+                for router in (first, second):
+                    await metric(router, "whole", 1.0)
+                print(f"samples whole again {stamp() - began:.1f} s after Redis was back")
+                assert stamp() - began < 10
+                await place.label("hello", scale_target="30")
+                await place.replicas("hello", 4, within=10, settled=False)
+                print(f"scaled again {stamp() - began:.1f} s after Redis was back")
+                assert stamp() - began < 10
+                assert not first.said("-> 1 replicas") and not second.said("resized")
+
+                first.process.send_signal(signal.SIGKILL)
+                killed = stamp()
+                await led(second, 20)
+                print(f"the other leads {stamp() - killed:.1f} s later")
+                assert stamp() - killed < 16
+                await place.label("hello", scale_target="60")
+                await place.replicas("hello", 2, within=40)
+            print(f"{dict(load.codes)}; {load.wrong[:3]}")
+            assert set(load.codes) == {200}
+            said = [tuple(map(int, found)) for router in (first, second) for found in re.findall(STEP, "\n".join(router.lines))]
+            writes = scale_writes(place)
+            print(f"{said}; {writes} writes of /scale in the audit log")
+            assert all(one[1] == other[0] for one, other in itertools.pairwise(said))  # each goes on from what the last one wrote
+            assert writes in (len(said), None)
+
+    on_cluster(scenario, tmp_path, 280)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_limit_of_1_per_pod_holds_over_two_routers_and_all_load_on_one_has_all_slots(tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        async with redis_server(tmp_path) as redis:
+            await place.application("hello", replicas=2, env={"WORK": "0.02"})
+            first, second = await two(place, redis)
+            await place.label("hello", scale_min="2", scale_max="2", concurrency="1", readiness_probe=PROBE)
+            await place.replicas("hello", 2)
+            both = await asyncio.gather(closed(first, 6, 6), closed(second, 6, 6))
+            print(f"load on both routers: {[sum(one.values()) for one in both]} requests in 6 s, most at once {most(*both)}")
+            assert most(*both) == 1 and min(sum(one.values()) for one in both) > 0
+            one = await closed(second, 6, 6)
+            await first.stop()
+            alone = await closed(second, 6, 6)
+            goodput = sum(one.values()) / sum(alone.values())
+            print(f"all load on one: {sum(one.values())} in 6 s, {goodput:.0%} of one router's alone")
+            assert goodput >= 0.9 and most(one, alone) == 1
+
+            third = await place.router("--kube-redis", redis.url, "--kube-identity", "third")
+            await third.ready()
+            await asyncio.gather(closed(third, 2, 2), closed(second, 2, 2))
+            second.process.send_signal(signal.SIGKILL)
+            killed = stamp()
+            await metric(third, "slots", 2.0)
+            print(f"the slots of one that was killed came back after {stamp() - killed:.1f} s")
+            assert most(await closed(third, 4, 1)) == 1
+
+    on_cluster(scenario, tmp_path, 280)
+
+
+async def closed(router: Router, clients: int, seconds: float) -> Counter[int]:
+    """Answers of so many clients that each ask again at once: how many by how many were there at the same time in the pod."""
+    found: Counter[int] = Counter()
+    end = stamp() + seconds
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+
+        async def one() -> None:
+            while stamp() < end:
+                answer = await http.get(f"http://{router.traffic}/fn/hello")
+                assert answer.status_code == 200, answer.text
+                found[answer.json()["most"]] += 1
+
+        await asyncio.gather(*(one() for _ in range(clients)))
+    return found
+
+
+def most(*found: Counter[int]) -> int:
+    return max(at_once for one in found for at_once in one)
+
+
+def scale_writes(place: Place) -> int | None:
+    """Writes of /scale that the API server took, as its audit log has them; None where it is not given."""
+    path = os.environ.get("CLUSTER_AUDIT_LOG", "")
+    if not path:
+        return None
+    events = [json.loads(line) for line in Path(path).read_text().splitlines() if place.namespace in line and "/scale" in line]
+    return sum(
+        event["verb"] == "patch" and event["stage"] == "ResponseComplete" and event["responseStatus"]["code"] == 200
+        for event in events
+        if event["objectRef"].get("subresource") == "scale"
+    )
