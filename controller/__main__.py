@@ -13,9 +13,10 @@ def main() -> int:
     if "--kube" not in arguments:
         print("usage: python -m controller --kube [--help]; on one machine use `cloudbase dev`", file=sys.stderr)
         return 2
+    from controller.api.cluster import routes
     from controller.kube.run import main as in_a_cluster
 
-    return in_a_cluster([each for each in arguments if each != "--kube"])
+    return in_a_cluster([each for each in arguments if each != "--kube"], routes)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class Control:
     def __init__(self, client: Client, settings: Settings, builds: Builds) -> None:
         which = {"namespaces": settings.namespaces}
         rules = PodRules(settings.grace_most, settings.cpu_request, settings.pull_secrets, settings.runtime_class)
+        self.sources = builds.sources
         self.store = KubeFunctionStore(client, **which)
         self.deployer = KubeDeployer(client, self.store.owner, rules, **which)
         self.namespaces: Informer[Metadata] | None = None if settings.namespaces else Informer(client, NAMESPACES)

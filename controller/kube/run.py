@@ -15,6 +15,7 @@ from dataclasses import fields
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.routing import BaseRoute
 
+from controller.kube.admission.mount import Addresses, admitting
 from controller.kube.build.settings import BuildSettings
 from controller.kube.control import Builds, Control, LostLease
 from controller.kube.metrics import ControllerMetrics
@@ -28,7 +29,8 @@ from router.address import parse_address
 
 log = logging.getLogger(__name__)
 
-Mounted = Callable[[Client, Control], Sequence[BaseRoute]]
+Holder = Callable[[str, str], str]
+Mounted = Callable[[Client, Control, Holder], Sequence[BaseRoute]]  # the last: who has a function's address
 
 
 async def access_to(settings: Settings) -> Access:
@@ -44,13 +46,17 @@ async def access_to(settings: Settings) -> Access:
         raise BadSetting(str(error)) from error
 
 
-def nothing(client: Client, control: Control) -> Sequence[BaseRoute]:
+def nothing(client: Client, control: Control, holder: Holder) -> Sequence[BaseRoute]:
     """No more on the admin port than what every process has there."""
     return ()
 
 
 async def serve(
-    settings: Settings, builds: BuildSettings | None, admin_socket: socket.socket, mounted: Mounted = nothing
+    settings: Settings,
+    builds: BuildSettings | None,
+    admin_socket: socket.socket,
+    webhooks_socket: socket.socket | None = None,
+    mounted: Mounted = nothing,
 ) -> None:
     """Work until SIGTERM or SIGINT. Raises BadSetting when there is no way to an API server, LostLease."""
     stop = asyncio.Event()
@@ -62,8 +68,9 @@ async def serve(
         def missing() -> str:
             return "stopping" if stop.is_set() else control.missing()
 
-        app = admin.application(registry(control), missing, control.amiss, mounted(client, control))
-        async with admin.serve(app, admin_socket):
+        addresses = Addresses(client, control, settings)
+        app = admin.application(registry(control), missing, control.amiss, mounted(client, control, addresses.holder))
+        async with admin.serve(app, admin_socket), admitting(client, control, settings, addresses, webhooks_socket):
             log.info("admin on %s, API server %s", _name(admin_socket), client.access.server)
             gc.collect()
             gc.freeze()
@@ -111,13 +118,13 @@ def main(arguments: list[str], mounted: Mounted = nothing) -> int:
     """
     try:
         settings, builds = parse(arguments)
-        admin_socket = _bind(settings.admin)
-        asyncio.run(serve(settings, builds, admin_socket, mounted))
+        admin_socket, webhooks_socket = _bind(settings.admin), _bind(settings.webhooks) if settings.webhooks else None
+        asyncio.run(serve(settings, builds, admin_socket, webhooks_socket, mounted))
     except (BadSetting, LostLease) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
-        log.error("cannot listen: %s; choose another address with --admin", error)
+        log.error("cannot listen: %s; choose another address with --admin or --webhooks", error)
         return 1
     return 0
 

@@ -39,6 +39,12 @@ class Settings:
     lease: str = _setting("cloudbase-controller", "name of the lease: of several controllers its holder works, the others wait")
     identity: str = _setting("", "this controller among those of the lease; without it the host's name and a number")
     admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz, /metrics and the management API answer")
+    webhooks: str = _setting("", "where the API server asks about Functions, HOST:PORT over TLS; none = not served")
+    webhooks_service: str = _setting(
+        "cloudbase-controller-webhooks", "Service that the API server calls them by, and Secret of their certificates"
+    )
+    webhooks_names: tuple[str, ...] = _setting((), "other names or addresses that it calls them by; none = the Service's")
+    webhooks_configuration: str = _setting("cloudbase-controller", "name of both webhook configurations")
     builds: int = _setting(4, "builds at a time")
     kept_revisions: int = _setting(3, "proven revisions kept of a function beside those in use, to go back to")
     grace_most: float = _setting(900.0, "seconds that streams may keep a pod that is to end, whatever drainTimeout says")
@@ -56,10 +62,12 @@ class Settings:
         ):
             if wrong:
                 raise BadSetting(PREFIX + what)
-        try:
-            parse_address(self.admin)
-        except ValueError as error:
-            raise BadSetting(f"{PREFIX}ADMIN: {error}") from error
+        for name, address in (("ADMIN", self.admin), ("WEBHOOKS", self.webhooks)):
+            try:
+                if address or name == "ADMIN":
+                    parse_address(address)
+            except ValueError as error:
+                raise BadSetting(f"{PREFIX}{name}: {error}") from error
 
     def who(self) -> str:
         """A pod's name is unique, a host's is not: the process id makes it so."""

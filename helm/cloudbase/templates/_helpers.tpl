@@ -150,6 +150,23 @@ metadata:
 subjects: [{{ toJson $subject }}]
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}-functions}
 {{- end }}
+{{- with $rules.cluster }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ $name }}-cluster
+  labels: {{- $labels | nindent 4 }}
+rules: {{- toYaml . | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $name }}-cluster
+  labels: {{- $labels | nindent 4 }}
+subjects: [{{ toJson $subject }}]
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $name }}-cluster}
+{{- end }}
 {{- with $rules.own }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
