@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
-from controller.errors import StoreFailed
+from controller.errors import BadSource, SourceTooLarge, StoreFailed
 from controller.kube.build import names
+from controller.kube.build.checkouts import Checkouts
+from controller.kube.build.git import GitFailed
 from controller.kube.build.handover import one_time_url
 from controller.kube.build.jobs import Ending, Jobs, quietly
 from controller.kube.build.names import Recipe
@@ -19,6 +22,7 @@ from controller.kube.build.results import Kept, Results
 from controller.kube.build.settings import BuildSettings
 from controller.kube.build.sources import KubeSourceStore, Stored
 from controller.kube.build.sweep import sweep
+from controller.kube.build.verdict import MAY_PASS
 from controller.model import Function
 from controller.ports import BuildResult
 from kube.client import Client
@@ -27,6 +31,7 @@ from kube.errors import KubeError
 LOG_LINES = 100  # kept of each build
 KEPT_LINES = 20  # kept with its result
 OWN = "dockerfile"  # the runtime whose Dockerfile is in the source
+_REASONS: dict[type[Exception], str] = {SourceTooLarge: "SourceTooLarge"}
 
 Progress = Callable[[str], None]
 
@@ -41,6 +46,7 @@ class KubeBuilder:
     ) -> None:  # fmt: skip
         """`recipes` by the name of the runtime; `clock` in unix seconds."""
         self._client, self._settings, self._sources, self._recipes = client, settings, sources, recipes
+        self._checkouts = Checkouts(client, settings)
         self._pods = Pods(client, settings.namespace)
         self._jobs = Jobs(client, settings, self._pods, clock)
         self._results = Results(client, settings, registry, clock=clock)
@@ -57,9 +63,25 @@ class KubeBuilder:
 
     async def build(self, function: Function, progress: Progress) -> BuildResult:
         """Build the function's source, join the build of it that is under way, or find it done. A failed build is a result."""
+        git = function.spec.git
+        if git is None:
+            return await self._built(function, function.spec.source, progress)
+        progress(f"fetching {git.url}{f' at {git.ref}' if git.ref else ''}")
+        try:
+            found = await self._checkouts.fetch(git, function.project)
+            source = await self._sources.put_tree(found.tree)
+        except (GitFailed, BadSource) as error:
+            reason = _REASONS.get(type(error), "") or getattr(error, "reason", "BadSource")
+            return BuildResult(reason=reason, message=str(error), may_pass=reason in MAY_PASS)
+        except (KubeError, StoreFailed) as error:
+            return _unavailable(error)
+        progress(f"commit {found.commit}")
+        return replace(await self._built(function, source, progress), commit=found.commit)
+
+    async def _built(self, function: Function, source: str, progress: Progress) -> BuildResult:
         began = time.monotonic()
         try:
-            stored = await self._sources.find(function.spec.source)
+            stored = await self._sources.find(source)
             if stored is None:
                 return BuildResult(reason="SourceMissing", message="the source is not kept any more: deploy it again")
             task = self._task(function, stored)

@@ -178,7 +178,6 @@ def _lay_down(settings: BuildSettings, task: Task) -> Manifest:
 
 
 def _executor(settings: BuildSettings, task: Task) -> Manifest:
-    share = settings.share
     return {
         "name": EXECUTOR,
         "image": settings.executor,
@@ -186,8 +185,8 @@ def _executor(settings: BuildSettings, task: Task) -> Manifest:
         "args": arguments(settings, task),
         "terminationMessagePolicy": _LAST_WORDS,  # the digest, or why there is none
         "resources": {
-            "requests": {"cpu": share.cpu_request, "memory": share.memory_request},
-            "limits": {"cpu": share.cpu_limit, "memory": share.memory_limit, "ephemeral-storage": share.disk},
+            "requests": {"cpu": settings.cpu_request, "memory": settings.memory_request},
+            "limits": {"cpu": settings.cpu_limit, "memory": settings.memory_limit, "ephemeral-storage": settings.disk},
         },
         "securityContext": {
             "runAsUser": 0,

@@ -14,17 +14,6 @@ BASES: Mapping[str, str] = {"node": "node:22-alpine", "python": "python:3.13-sli
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Resources of the executor's container, in Kubernetes' notation."""
-
-    cpu_request: str = "250m"
-    cpu_limit: str = "2"
-    memory_request: str = "256Mi"
-    memory_limit: str = "2Gi"
-    disk: str = "10Gi"  # ephemeral storage: the executor unpacks base images into its own file system
-
-
-@dataclass(frozen=True, slots=True)
 class BuildSettings:
     """Where images go, what builds them, and what a build may take."""
 
@@ -43,13 +32,18 @@ class BuildSettings:
     cache: bool = True  # keep the layers of RUN in the registry, in a repository for each namespace
     cache_ttl: float = 14 * 86_400.0  # seconds that a cached layer counts
     deadline: float = 900.0  # seconds for a build, from the start of its pod
-    concurrent: int = 4  # builds at a time, over all functions
-    share: Share = Share()
+    cpu_request: str = "250m"  # of the executor; the rest likewise, in Kubernetes' notation
+    cpu_limit: str = "2"
+    memory_request: str = "256Mi"
+    memory_limit: str = "2Gi"
+    disk: str = "10Gi"  # the executor unpacks base images into its own file system
     workspace: str = "1Gi"  # for the source, unpacked
     npm_registry: str = ""  # URL; "" = npm's own
     pip_index: str = ""  # URL; "" = pip's own
     package_ca: str = ""  # PEM of the authorities that package registries are checked with
     packages_secret: str = ""  # Secret in `namespace` with any of npmrc, pip.conf: whole files, credentials included
+    git_timeout: float = 120.0  # seconds to fetch a commit
+    git_env: Mapping[str, str] = field(default_factory=dict)  # variables for git: proxies, GIT_SSL_CAINFO
     handover: str = ""  # URL of this controller as pods reach it, for sources above 1 MiB: "http://controller.cloudbase:8081"
     epoch: str = ""  # change it, and everything is built anew
     executor_arguments: tuple[str, ...] = ()  # more flags for the executor
@@ -71,8 +65,6 @@ def problems(settings: BuildSettings) -> list[str]:
         for name, value in (("registry", settings.registry), ("pullRegistry", settings.pulled_from))
         if not _REGISTRY.fullmatch(value)
     ]
-    if settings.concurrent < 1:
-        found.append(f"concurrent must be at least 1, was {settings.concurrent}")
     if settings.deadline < 10:
         found.append(f"deadline must be at least 10 s, was {settings.deadline:g}")
     if settings.handover and not settings.handover.startswith(("http://", "https://")):

@@ -60,10 +60,24 @@ class KubeSourceStore:
         self.repository = repository(settings)
 
     async def put(self, files: dict[str, bytes]) -> str:
-        return await self._keep(await asyncio.to_thread(archive.from_files, files, self._limits))
+        return await self.put_tree(await asyncio.to_thread(archive.from_files, files, self._limits))
 
     async def put_archive(self, data: bytes) -> str:
-        return await self._keep(await asyncio.to_thread(tarball.read, data, self._limits))
+        return await self.put_tree(await asyncio.to_thread(tarball.read, data, self._limits))
+
+    async def put_tree(self, tree: archive.Tree) -> str:
+        """Store a checked tree; returns its digest. Raises StoreFailed."""
+        digest, packed = await asyncio.to_thread(_pack, tree)
+        manifest = ""
+        try:
+            if len(packed) <= self._in_secret:
+                await self._put_secret(digest, packed)
+            else:
+                manifest = await self._registry.push(self.repository, digest.removeprefix("sha256:"), packed)
+            await self._put_note(Stored(digest, facts(tree), manifest))
+        except (KubeError, RegistryError) as error:
+            raise _failed(error) from error
+        return digest
 
     async def has(self, digest: str) -> bool:
         return await self.find(digest) is not None
@@ -96,19 +110,6 @@ class KubeSourceStore:
         return len(gone)
 
     # --- how ---
-
-    async def _keep(self, tree: archive.Tree) -> str:
-        digest, packed = await asyncio.to_thread(_pack, tree)
-        manifest = ""
-        try:
-            if len(packed) <= self._in_secret:
-                await self._put_secret(digest, packed)
-            else:
-                manifest = await self._registry.push(self.repository, digest.removeprefix("sha256:"), packed)
-            await self._put_note(Stored(digest, facts(tree), manifest))
-        except (KubeError, RegistryError) as error:
-            raise _failed(error) from error
-        return digest
 
     async def _put_secret(self, digest: str, packed: bytes) -> None:
         name = names.source_name(digest)

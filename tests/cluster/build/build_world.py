@@ -23,8 +23,8 @@ from controller.kube.build.builder import KubeBuilder
 from controller.kube.build.handover import Handover
 from controller.kube.build.jobs import JOBS
 from controller.kube.build.names import BUILD
-from controller.kube.build.recipes import recipes
 from controller.kube.build.registry import Registry
+from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.build.sources import KubeSourceStore
 from controller.model import Function, FunctionSpec
@@ -163,24 +163,11 @@ async def world(**changes: Any) -> AsyncIterator[World]:
 @asynccontextmanager
 async def with_settings(client: Client, settings: BuildSettings) -> AsyncIterator[World]:
     """Another builder in the same namespace: as after a restart of the controller, or with settings that differ."""
-
-    async def none() -> dict[str, str]:
-        return {}
-
-    registry = Registry(settings.registry.partition("/")[0], none, insecure=settings.insecure, timeout=10)
     async with serving() as (url, mount):
         settings = settings if settings.handover else replace(settings, handover=url)
-        sources = KubeSourceStore(client, settings, registry)
-        handover = Handover(client, settings, registry, sources)
-        mount(handover.app)
-        builder = KubeBuilder(client, settings, sources, registry, recipes())
-        following = asyncio.create_task(builder.run())
-        try:
-            yield World(client, settings, registry, sources, builder, handover)
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            await registry.close()
+        async with building(client, settings) as room:
+            mount(room.handover.app)
+            yield World(client, settings, room.registry, room.sources, room.builder, room.handover)
 
 
 @asynccontextmanager

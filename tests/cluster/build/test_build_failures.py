@@ -14,7 +14,6 @@ from package_registries import npm_registry
 from starlette.requests import Request
 from starlette.responses import Response
 
-from controller.kube.build.settings import Share
 from controller.ports import BuildResult
 from kube.resource import SECRETS
 
@@ -137,10 +136,9 @@ async def _closed(scope: Any, receive: Any, send: Any) -> None:
 def test_a_build_that_takes_too_long_or_too_much_is_ended() -> None:
     async def scenario(world: World) -> None:
         grow = 'RUN node -e "const a = []; for (;;) a.push(Buffer.alloc(64 << 20, 1))"'
-        small = Share(memory_request="64Mi", memory_limit="320Mi")
         async with (
             with_settings(world.client, replace(world.settings, deadline=15)) as short,
-            with_settings(world.client, replace(world.settings, share=small)) as narrow,
+            with_settings(world.client, replace(world.settings, memory_request="64Mi", memory_limit="320Mi")) as narrow,
         ):
             slow, large = await asyncio.gather(
                 failure(short, "slow", "dockerfile", dockerfile("FROM node:22-alpine", "RUN sleep 300")),

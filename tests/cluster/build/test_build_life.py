@@ -45,7 +45,7 @@ async def _told(world: World, words: str) -> bool:
 
 
 @pytest.mark.parametrize("victim", ["jobs", "pods"])
-def test_a_build_whose_job_or_pod_is_deleted_is_orderanew_and_ends_well(victim: str) -> None:
+def test_a_build_whose_job_or_pod_is_deleted_is_begun_anew_and_ends_well(victim: str) -> None:
     async def scenario(world: World) -> None:
         function = await world.function("victim", "dockerfile", slow(victim))
         building = asyncio.create_task(world.build(function))

@@ -148,11 +148,11 @@ def test_whatever_an_image_depends_on_makes_another_key_and_nothing_else_does() 
         key(source="sha256:" + "cd" * 32),
     ]
     assert len({key(), *others}) == len(others) + 1
-    assert key() == key(replace(PLAIN, deadline=1.0, concurrent=9, executor="other:1"))
+    assert key() == key(replace(PLAIN, deadline=1.0, executor="other:1"))
 
 
 def test_settings_that_cannot_work_are_told_in_words() -> None:
     assert problems(PLAIN) == problems(EVERYTHING) == []
-    bad = BuildSettings(registry="https://registry/", concurrent=0, deadline=1, handover="controller:8081")
+    bad = BuildSettings(registry="https://registry/", deadline=1, handover="controller:8081")
     told = " ".join(problems(bad))
-    assert all(word in told for word in ("registry is not", "concurrent", "deadline", "handover"))
+    assert all(word in told for word in ("registry is not", "deadline", "handover"))

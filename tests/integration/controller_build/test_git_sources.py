@@ -1,0 +1,130 @@
+"""Sources out of a real git server: pinned to a commit, read as strictly as uploads, and each failure in its own words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from git_server import GitServer, Repository
+
+from controller.archive import Limits
+from controller.errors import BadSource
+from controller.kube.build.git import GitFailed, environment, fetch
+from controller.model import Git
+
+FILES = {"index.js": b"1", "functions/hello/handler.py": b"2", "functions/hello/lib/x.py": b"3"}
+
+
+@asynccontextmanager
+async def server(folder: Path, password: str = "") -> AsyncIterator[str]:
+    config = uvicorn.Config(GitServer(folder, password), host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    running = uvicorn.Server(config)
+    serve = asyncio.create_task(running.serve())
+    while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}/functions.git"
+    finally:
+        running.should_exit = True
+        await serve
+
+
+def run(folder: Path, scenario: Callable[[str], Awaitable[None]], password: str = "") -> None:
+    async def whole() -> None:
+        async with asyncio.timeout(60), server(folder, password) as url:
+            await scenario(url)
+
+    asyncio.run(whole())
+
+
+def test_a_branch_a_tag_and_a_commit_are_pinned_and_a_folder_of_it_is_a_source(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    first = repository.commit(FILES, tag="v1")
+    second = repository.commit({"index.js": b"changed"})
+
+    async def scenario(url: str) -> None:
+        for ref, commit in (("", second), ("main", second), ("v1", first), (first, first)):
+            found = await fetch(Git(url=url, ref=ref), {}, Limits())
+            assert (found.commit, found.tree["index.js"].content) == (commit, b"1" if commit == first else b"changed")
+        part = await fetch(Git(url=url, ref="v1", path="functions/hello/"), {}, Limits())
+        assert {name: file.content for name, file in part.tree.items()} == {"handler.py": b"2", "lib/x.py": b"3"}
+
+    run(tmp_path, scenario)
+
+
+def test_each_failure_says_what_is_wrong(tmp_path: Path) -> None:
+    Repository(tmp_path).commit(FILES)
+
+    async def scenario(url: str) -> None:
+        async def reason(git: Git, limits: Limits | None = None) -> str:
+            with pytest.raises(GitFailed) as caught:
+                await fetch(git, {}, limits or Limits(), timeout=20)
+            assert git.url in str(caught.value)
+            return caught.value.reason
+
+        assert await reason(Git(url=url, ref="nothing")) == "GitRefMissing"
+        assert await reason(Git(url=url, ref="0" * 40)) == "GitRefMissing"
+        assert await reason(Git(url=url, path="nothing")) == "GitPathMissing"
+        assert await reason(Git(url=url.replace("functions", "other"))) == "GitRepositoryMissing"
+        assert await reason(Git(url="http://127.0.0.1:9/x.git")) == "GitUnavailable"
+
+    run(tmp_path, scenario)
+
+
+def test_credentials_come_from_the_secret_and_are_asked_for_in_words(tmp_path: Path) -> None:
+    Repository(tmp_path).commit(FILES)
+
+    async def scenario(url: str) -> None:
+        git = Git(url=url, secret="mine")
+        found = await fetch(git, {"username": b"me", "password": b"right"}, Limits())
+        assert "index.js" in found.tree
+        for secret in ({}, {"username": b"me", "password": b"wrong"}, {"username": b"me"}):
+            with pytest.raises(GitFailed, match=r"credentials|password") as caught:
+                await fetch(git, secret, Limits())
+            assert caught.value.reason == "GitDenied" and "wrong" not in str(caught.value)
+
+    run(tmp_path, scenario, "right")
+
+
+def test_what_is_too_large_or_leads_out_is_refused(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    (tmp_path / "work" / "link").symlink_to("/etc/passwd")
+    repository.commit({"large": os.urandom(1 << 20)})
+
+    async def scenario(url: str) -> None:
+        with pytest.raises(BadSource, match="leads out"):
+            await fetch(Git(url=url), {}, Limits())
+        with pytest.raises((GitFailed, BadSource)) as caught:
+            await fetch(Git(url=url), {}, Limits(total_bytes=100 << 10))
+        assert "large" in str(caught.value)
+
+    run(tmp_path, scenario)
+
+
+def test_only_network_protocols_are_spoken_and_an_option_is_no_reference(tmp_path: Path) -> None:
+    Repository(tmp_path).commit(FILES)
+
+    async def scenario(url: str) -> None:
+        for git in (Git(url=f"file://{tmp_path}/functions.git"), Git(url="ext::sh -c id"), Git(url=url, ref="--upload-pack=id")):
+            with pytest.raises(GitFailed):
+                await fetch(git, {"ssh-privatekey": b"k", "known_hosts": b"h"}, Limits())
+
+    run(tmp_path, scenario)
+
+
+def test_a_key_for_ssh_is_used_only_with_the_host_keys_to_expect(tmp_path: Path) -> None:
+    git = Git(url="git@example.com:me/x.git", secret="mine")
+    with pytest.raises(GitFailed, match="known_hosts"):
+        environment(git, {"ssh-privatekey": b"key"}, tmp_path)
+    env = environment(git, {"ssh-privatekey": b"key", "known_hosts": b"host"}, tmp_path)
+    assert "StrictHostKeyChecking=yes" in env["GIT_SSH_COMMAND"]
+    assert (tmp_path / "ssh-privatekey").stat().st_mode & 0o777 == 0o600
