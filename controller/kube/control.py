@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
 
 from controller.kube.deployer import KubeDeployer
 from controller.kube.metrics import Reading
@@ -38,6 +41,8 @@ class Builds:
 
     builder: Builder
     sources: SourceStore
+    detach: Callable[[], None] = lambda: None  # from now on, builds that are broken off go on by themselves
+    routes: Sequence[BaseRoute] = ()  # that builds fetch from
 
 
 class Control:

@@ -9,13 +9,15 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.routing import BaseRoute
 
 from controller.kube.admission.mount import Addresses, admitting
+from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.control import Builds, Control, LostLease
 from controller.kube.metrics import ControllerMetrics
@@ -62,26 +64,33 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Client(await access_to(settings), agent=MANAGER) as client:
-        control = Control(client, settings, builds_of(client, builds))
+    async with Client(await access_to(settings), agent=MANAGER) as client, AsyncExitStack() as parts:
+        making = await parts.enter_async_context(builds_of(client, builds))
+        control = Control(client, settings, making)
 
         def missing() -> str:
             return "stopping" if stop.is_set() else control.missing()
 
         addresses = Addresses(client, control, settings)
-        app = admin.application(registry(control), missing, control.amiss, mounted(client, control, addresses.holder))
+        served = [*making.routes, *mounted(client, control, addresses.holder)]
+        app = admin.application(registry(control), missing, control.amiss, served)
         async with admin.serve(app, admin_socket), admitting(client, control, settings, addresses, webhooks_socket):
             log.info("admin on %s, API server %s", _name(admin_socket), client.access.server)
             gc.collect()
             gc.freeze()
-            await _until(stop, control)
+            await _until(stop, control, making.detach)
     log.info("stopped")
 
 
-def builds_of(client: Client, settings: BuildSettings | None) -> Builds:
+@asynccontextmanager
+async def builds_of(client: Client, settings: BuildSettings | None) -> AsyncIterator[Builds]:
     """The builder and the store of sources."""
-    none = NoBuilds()
-    return Builds(none, none)
+    if settings is None:
+        none = NoBuilds()
+        yield Builds(none, none)
+        return
+    async with building(client, settings) as room:
+        yield Builds(room.builder, room.sources, room.builder.detach, room.handover.routes)
 
 
 def registry(control: Control) -> CollectorRegistry:
@@ -94,12 +103,13 @@ def registry(control: Control) -> CollectorRegistry:
     return found
 
 
-async def _until(stop: asyncio.Event, control: Control) -> None:
-    """Run until told to stop; the lease is given back at the end. Raises LostLease."""
+async def _until(stop: asyncio.Event, control: Control, detach: Callable[[], None]) -> None:
+    """Run until told to stop; the lease is given back at the end, and builds go on. Raises LostLease."""
     running = asyncio.create_task(control.run(), name="control")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    detach()
     running.cancel()
     try:
         await running

@@ -27,6 +27,7 @@ from controller.model import Function
 from controller.ports import BuildResult
 from kube.client import Client
 from kube.errors import KubeError
+from kube.lease import NotLeading
 
 LOG_LINES = 100  # kept of each build
 KEPT_LINES = 20  # kept with its result
@@ -182,6 +183,8 @@ class KubeBuilder:
             await self._jobs.remove(key)
         except KubeError as error:
             quietly(error)
+        except NotLeading:
+            pass  # the Job is the next leader's, which takes it up
 
 
 class _Build:

@@ -55,10 +55,10 @@ def test_flags_count_before_variables_and_what_cannot_be_is_named() -> None:
 
 def test_settings_of_builds_come_the_same_way_and_without_a_registry_there_are_none() -> None:
     assert load_builds({}, {}) is None
-    environ = {"CONTROLLER_BUILD_REGISTRY": "r:5000", "CONTROLLER_BUILD_INSECURE": "true", "CONTROLLER_BUILD_CONCURRENT": "2"}
+    environ = {"CONTROLLER_BUILD_REGISTRY": "r:5000", "CONTROLLER_BUILD_INSECURE": "true", "CONTROLLER_BUILD_DEADLINE": "60"}
     found = load_builds({"registry_map": "index.docker.io=m:1,ghcr.io=m:1"}, environ)
     assert found is not None
-    assert (found.registry, found.insecure, found.concurrent) == ("r:5000", True, 2)
+    assert (found.registry, found.insecure, found.deadline) == ("r:5000", True, 60.0)
     assert found.registry_map == {"index.docker.io": "m:1", "ghcr.io": "m:1"}
     with pytest.raises(BadSetting, match="CONTROLLER_BUILD_INSECURE must be true or false"):
         load_builds({}, {**environ, "CONTROLLER_BUILD_INSECURE": "perhaps"})
