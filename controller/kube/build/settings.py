@@ -8,46 +8,52 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 EXECUTOR = "ghcr.io/osscontainertools/kaniko:v1.28.3"
 BASES: Mapping[str, str] = {"node": "node:22-alpine", "python": "python:3.13-slim"}
+
+
+def _set(default: Any, meaning: str) -> Any:
+    made = {"default_factory": lambda: dict(default)} if isinstance(default, Mapping) else {"default": default}
+    return field(**made, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
     """Where images go, what builds them, and what a build may take."""
 
-    registry: str  # images are pushed here, without scheme: "registry.example.com:5000/functions"
-    pull_registry: str = ""  # the same place as nodes reach it; "" = as `registry`
-    insecure: bool = False  # `registry` speaks plain HTTP
-    registry_ca: str = ""  # PEM of the authorities that `registry` is checked with, for the controller; "" = the system's
-    registry_map: Mapping[str, str] = field(default_factory=dict)  # registry named in FROM -> where to pull from instead
-    insecure_pull: bool = False  # registries that base images come from speak plain HTTP
-    registry_secret: str = ""  # Secret (kubernetes.io/dockerconfigjson) in `namespace`: credentials to push and pull
-    namespace: str = "cloudbase-builds"  # of Jobs, sources and results; pod security `baseline`
-    executor: str = EXECUTOR
-    busybox: str = "busybox:1.37"  # lays down source, Dockerfile and credentials
-    image_pull_secrets: tuple[str, ...] = ()  # Secrets in `namespace` to pull executor and busybox with
-    bases: Mapping[str, str] = field(default_factory=lambda: dict(BASES))  # runtime -> base image
-    cache: bool = True  # keep the layers of RUN in the registry, in a repository for each namespace
-    cache_ttl: float = 14 * 86_400.0  # seconds that a cached layer counts
-    deadline: float = 900.0  # seconds for a build, from the start of its pod
-    cpu_request: str = "250m"  # of the executor; the rest likewise, in Kubernetes' notation
-    cpu_limit: str = "2"
-    memory_request: str = "256Mi"
-    memory_limit: str = "2Gi"
-    disk: str = "10Gi"  # the executor unpacks base images into its own file system
-    workspace: str = "1Gi"  # for the source, unpacked
-    npm_registry: str = ""  # URL; "" = npm's own
-    pip_index: str = ""  # URL; "" = pip's own
-    package_ca: str = ""  # PEM of the authorities that package registries are checked with
-    packages_secret: str = ""  # Secret in `namespace` with any of npmrc, pip.conf: whole files, credentials included
-    git_timeout: float = 120.0  # seconds to fetch a commit
-    git_env: Mapping[str, str] = field(default_factory=dict)  # variables for git: proxies, GIT_SSL_CAINFO
-    handover: str = ""  # URL of this controller as pods reach it, for sources above 1 MiB: "http://controller.cloudbase:8081"
-    epoch: str = ""  # change it, and everything is built anew
-    executor_arguments: tuple[str, ...] = ()  # more flags for the executor
-    node_selector: Mapping[str, str] = field(default_factory=dict)
+    registry: str = field(metadata={"meaning": "where images are pushed, HOST[:PORT][/PATH]; none = nothing is built"})
+    pull_registry: str = _set("", "the same place as nodes reach it; none = as `registry`")
+    insecure: bool = _set(False, "`registry` speaks plain HTTP")
+    registry_ca: str = _set("", "PEM of the authorities that the controller checks `registry` with; none = the system's")
+    registry_map: Mapping[str, str] = _set({}, "registry that FROM names, and where to pull from instead")
+    insecure_pull: bool = _set(False, "the registries of base images speak plain HTTP")
+    registry_secret: str = _set("", "Secret (kubernetes.io/dockerconfigjson) in `namespace` to push and pull with")
+    namespace: str = _set("cloudbase-builds", "where Jobs, sources and results are; pod security `baseline`")
+    executor: str = _set(EXECUTOR, "image of Kaniko's executor")
+    busybox: str = _set("busybox:1.37", "image that lays down source, Dockerfile and credentials")
+    image_pull_secrets: tuple[str, ...] = _set((), "Secrets in `namespace` to pull these two images with")
+    bases: Mapping[str, str] = _set(BASES, "base image of each runtime")
+    cache: bool = _set(True, "keep the layers of RUN in the registry, in a repository for each namespace")
+    cache_ttl: float = _set(14 * 86_400.0, "seconds that a cached layer counts")
+    deadline: float = _set(900.0, "seconds that a build may take from the start of its pod")
+    cpu_request: str = _set("250m", "CPU reserved for the executor")
+    cpu_limit: str = _set("2", "CPU that it may take")
+    memory_request: str = _set("256Mi", "memory reserved for the executor")
+    memory_limit: str = _set("2Gi", "memory that it may take, with all that RUN steps start")
+    disk: str = _set("10Gi", "disk that it may take: base images are unpacked in its own file system")
+    workspace: str = _set("1Gi", "disk for the source, unpacked")
+    npm_registry: str = _set("", "URL of the npm registry; none = npm's own")
+    pip_index: str = _set("", "URL of the Python index; none = pip's own")
+    package_ca: str = _set("", "PEM of the authorities that both are checked with; none = the base image's")
+    packages_secret: str = _set("", "Secret in `namespace` with `npmrc`, `pip.conf` or both: these files, credentials included")
+    git_timeout: float = _set(120.0, "seconds to fetch a commit")
+    git_env: Mapping[str, str] = _set({}, "variables for git: proxies, GIT_SSL_CAINFO")
+    handover: str = _set("", "URL of the controller's admin port as builds' pods reach it; none = no source above 1 MiB")
+    epoch: str = _set("", "any word; another one, and everything is built anew")
+    executor_arguments: tuple[str, ...] = _set((), "more flags for the executor")
+    node_selector: Mapping[str, str] = _set({}, "labels of the nodes that builds run on")
 
     @property
     def pulled_from(self) -> str:
@@ -62,7 +68,7 @@ def problems(settings: BuildSettings) -> list[str]:
     """What cannot work, a sentence each, named as in docs/builds.md; [] when all can."""
     found = [
         f"{name} is not a registry: {value!r}; write host[:port][/path], without https://"
-        for name, value in (("registry", settings.registry), ("pullRegistry", settings.pulled_from))
+        for name, value in (("registry", settings.registry), ("pull_registry", settings.pulled_from))
         if not _REGISTRY.fullmatch(value)
     ]
     if settings.deadline < 10:

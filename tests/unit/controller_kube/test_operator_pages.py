@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.kube import crd
+from controller.kube.build.settings import BuildSettings
 from controller.kube.metrics import MEANINGS
 from controller.kube.settings import PREFIX, BadSetting, Settings, load, load_builds
 
@@ -27,6 +29,22 @@ def test_the_page_lists_every_setting_with_its_default_and_meaning() -> None:
     assert {name: (variable, default, meaning) for name, variable, default, meaning in ROW.findall(page)} == {
         one.name: (PREFIX + one.name.upper(), shown(one.default), one.metadata["meaning"]) for one in fields(Settings)
     }
+
+
+def test_the_page_on_builds_lists_every_setting_of_theirs() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| (.+) \|$", (ROOT / "docs/builds.md").read_text(), re.MULTILINE)
+    assert {name: (default, meaning) for name, default, meaning in rows} == {
+        one.name: (built(one), one.metadata["meaning"]) for one in fields(BuildSettings)
+    }
+
+
+def built(one: Field[Any]) -> str:
+    """The default of a setting of builds, as it is written in a variable."""
+    if one.default_factory is not MISSING:
+        return shown(",".join(f"{name}={value}" for name, value in one.default_factory().items()))
+    if isinstance(one.default, bool):
+        return f"`{one.default}`".lower()
+    return "none" if one.default is MISSING else shown(one.default)
 
 
 def test_every_metric_is_documented_with_its_meaning() -> None:
