@@ -139,7 +139,7 @@ class DataPlane:
         await asyncio.sleep(delay)
         end = time.monotonic() + grace
         for listener in self.listeners:
-            listener.on_event(0)  # the backlog is empty before the listener closes
+            listener.accept_all()
             listener.close()
         self.listeners.clear()
         while self.clients.open and time.monotonic() < end:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from router.attempt import BACKOFF, CONNECTING, IDLE, RESPONDING, SENT, TUNNEL, WAITING, Attempt
+from router.balance import share_of
 from router.errors import BadUpstream, BodyTimeout, BodyTooLarge, ColdStartTimeout, ProxyError, Refused, ResponseTimeout
 from router.gate import GO, Admission, Refusal
 from router.http1.request import Request
@@ -53,7 +54,7 @@ class Exchange(Attempt):
         self.sent = 0
         if settings.body_limit or settings.sticky:
             self._apply(settings)
-        revision = live.only or live.choose(board.random())
+        revision = live.only or live.choose(share_of(self.sticky) if self.sticky else board.random())
         if revision is None:
             raise Refused("No revision of this function takes requests", 1.0)
         self.revision = revision

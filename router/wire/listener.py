@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from router.http1.sender import Limits, Sender
 from router.meters import Meters
 from router.switchboard import Switchboard
-from router.wire.buffer import BUSY
 from router.wire.client import HEAD, Client
 from router.wire.poller import Poller
 from router.wire.preface import Preface
@@ -107,16 +106,27 @@ class Listener:
     def on_event(self, events: int) -> None:
         """Accept who waits."""
         for _ in range(_AT_ONCE):
-            try:
-                sock, address = self._accept()
-            except BUSY:
+            if not self._accept_one():
                 return
-            except OSError:
-                return  # it hung up already, or we are out of descriptors: those who wait stay in the backlog
-            sock.setblocking(False)
-            if self._tcp:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.clients.add(sock, address[0] if self._tcp else "127.0.0.1")
+
+    def accept_all(self) -> None:
+        """Accept all who wait, however many, before `close`: the kernel resets those who are left in the backlog."""
+        while self._accept_one():
+            pass
+
+    def _accept_one(self) -> bool:
+        """False: nobody waits any more."""
+        try:
+            sock, address = self._accept()
+        except ConnectionAbortedError:  # it hung up already
+            return True
+        except OSError:
+            return False  # nobody is there, or we are out of descriptors: those who wait stay in the backlog
+        sock.setblocking(False)
+        if self._tcp:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.clients.add(sock, address[0] if self._tcp else "127.0.0.1")
+        return True
 
     def abort(self) -> None:
         """As Watched.abort: a defect while accepting ends nothing."""

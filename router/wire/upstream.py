@@ -56,12 +56,13 @@ class UpstreamConnection:
             "keep",
             "left",
         ),
-        *("out", "pool", "recv_into", "response", "send_bytes", "sock", "state", "upstream"),
+        *("out", "pool", "recv_into", "response", "row", "send_bytes", "sock", "state", "upstream"),
     )
 
     def __init__(self, pool: Pool, upstream: balance.Upstream, exchange: Exchange, sock: socket.socket, connected: bool) -> None:
         self.pool = pool
         self.upstream = upstream
+        self.row = exchange.row
         self.exchange: Exchange | None = exchange
         self.sock = sock
         self.fd = sock.fileno()
@@ -155,6 +156,7 @@ class UpstreamConnection:
         if self.state != _CLOSED:
             self.state = _CLOSED
             self.connected = False
+            self.row.upstream_closed()
             self.pool.closed(self)
 
     # from the poller

@@ -20,7 +20,7 @@ from router import balance
 from router.exchange import Exchange
 from router.http1.sender import Limits
 from router.identity import Identity
-from router.meters import PAGE, Meters
+from router.meters import CLOSED, OPENED, PAGE, Meters, read_functions
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
 from router.switchboard import Patience, Switchboard
 from router.wire.listener import Clients, Times
@@ -205,7 +205,8 @@ class Memory:
     def __init__(self, limits: Limits | None = None, times: Times | None = None, patience: dict[str, Any] | None = None) -> None:
         self.limits = limits or Limits()
         self.poller = Poller()
-        self.meters = Meters(memoryview(bytearray(PAGE * 8)))
+        self.book = memoryview(bytearray(PAGE * 8))
+        self.meters = Meters(self.book)
         self.wakes = Wakes()
         draw = random.Random(0).random
         self.board = Switchboard(
@@ -285,6 +286,7 @@ class Memory:
         assert not self.board.backing_off
         self.pool.close()
         assert not self.poller.watched
+        assert all(cells[OPENED] == cells[CLOSED] for cells in read_functions(self.book).values())
 
 
 @cache

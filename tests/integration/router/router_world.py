@@ -147,7 +147,7 @@ class World:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self.plane = DataPlane(self._limits, self.wakes)
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = listener.getsockname()[1]
         self.plane.listen(listener)
         self._ready.set()

@@ -161,6 +161,20 @@ def test_draining_answers_what_is_in_flight_and_closes_what_is_idle_at_the_end(w
         socket.create_connection(("127.0.0.1", world.port))
 
 
+def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(world: World) -> None:
+    def connect() -> list[socket.socket]:  # on the loop: nobody accepts meanwhile
+        found = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(300)]
+        for client in found:
+            client.sendall(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
+        world.loop.create_task(world.plane.drain(5.0))
+        return found
+
+    for client in world.call(connect):
+        client.settimeout(5)
+        assert client.recv(4096).startswith(b"HTTP/1.1 404 ")
+        client.close()
+
+
 def test_the_access_log_tells_a_request_in_one_line_without_its_query(world: World) -> None:
     out = io.BytesIO()
     log = AccessLog(out, 1.0, lambda: 0.0)

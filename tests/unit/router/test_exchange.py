@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from router.errors import NoRoute, Refused
 from router.exchange import BACKOFF, IDLE, TUNNEL, WAITING, Exchange
 from router.http1.response import read_response
+from router.model import Backend, Endpoint, Route, Settings
 
 OK = [("head", (200, b"")), ("data", b"ok"), ("end", b""), ("finished", b"")]
 
@@ -335,3 +336,16 @@ def test_whatever_happens_nobody_is_forgotten_and_every_slot_comes_back(events: 
         kinds = [kind for kind, _ in chaos.world.of(exchange)]
         assert exchange.state == IDLE
         assert kinds.count("head") + kinds.count("problem") <= 1
+
+
+def test_a_sticky_client_stays_with_its_revision_and_with_its_endpoint_there(world: World) -> None:
+    backends = (Backend("r1", (Endpoint("a:1"), Endpoint("a:2"))), Backend("r2", (Endpoint("b:1"), Endpoint("b:2"))))
+    world.board.put(Route(KEY, backends, Settings(sticky="header:X-User")))
+    places: dict[int, set[str]] = {}
+    for user in (*range(40), *range(40)):
+        world.begin(lines=b"X-User: u%d\r\n" % user)
+        far = world.streams[-1]
+        places.setdefault(user, set()).add(far.upstream.address)
+        far.answer(body=b"ok")
+    assert all(len(seen) == 1 for seen in places.values())
+    assert set.union(*places.values()) == {"a:1", "a:2", "b:1", "b:2"}

@@ -1,0 +1,66 @@
+"""The access log never makes a request wait: what its reader does not take in time is dropped and counted."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from typing import Any
+
+from exchange_world import World
+
+from router import access_log
+from router.access_log import AccessLog
+
+
+class Stuck(io.RawIOBase):
+    """A pipe that nobody reads, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.free = threading.Event()
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.entered.set()
+        assert self.free.wait(10)
+        self.taken += bytes(data)
+        return len(data)
+
+
+def test_lines_that_a_stuck_reader_does_not_take_are_dropped_and_counted(monkeypatch: Any) -> None:
+    monkeypatch.setattr(access_log, "_MOST", 10)
+    out = Stuck()
+    world = World()
+    world.board.access = log = AccessLog(out, 1.0, lambda: 0.0)  # type: ignore[arg-type]
+    world.put("a:1")
+    ask(world, 1)
+    assert out.entered.wait(10)  # the writer is stuck with the first line, and the loop goes on
+    ask(world, 25)
+    out.free.set()
+    log.close()
+    lines = [json.loads(line) for line in out.taken.splitlines()]
+    assert [line["path"] for line in lines if "path" in line] == ["/x"] * 11
+    assert [line["dropped"] for line in lines if "dropped" in line] == [15]
+
+
+def test_a_share_of_the_requests_can_be_logged() -> None:
+    out = io.BytesIO()
+    world = World()
+    draws = iter((0.05, 0.2, 0.099, 0.9))
+    world.board.access = log = AccessLog(out, 0.1, lambda: next(draws))
+    world.put("a:1")
+    ask(world, 4)
+    log.close()
+    assert len(out.getvalue().splitlines()) == 2
+
+
+def ask(world: World, times: int) -> None:
+    """Requests that are answered at once."""
+    for _ in range(times):
+        world.begin()
+        world.streams[-1].answer(body=b"ok")
