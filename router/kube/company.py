@@ -13,7 +13,7 @@ from kube.model import EndpointSlice, SliceEndpoint
 from router.kube.metrics import Reading
 from router.kube.peers.membership import Membership
 from router.kube.peers.ports import Exchange
-from router.kube.peers.roster import OWN, identity_of, is_of
+from router.kube.peers.roster import TERMS, Terms, identity_of, is_of
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Company:
 
     def __init__(
         self, service: str, slices: Slices, exchange: Exchange | None, identity: str, recorder: Recorder[RouteKey],
-        leadership: Leadership,
+        leadership: Leadership, terms: Terms = TERMS,
     ) -> None:  # fmt: skip
         self._service = service
         self._slices = slices
@@ -40,7 +40,7 @@ class Company:
         self._leadership = leadership
         self.membership: Membership | None = None
         if exchange is not None:
-            self.membership = Membership(exchange, identity, recorder, lambda: leadership.leading, self._seen_alive)
+            self.membership = Membership(exchange, identity, recorder, lambda: leadership.leading, self._seen_alive, terms)
         self._doubt = ""  # why the samples of others are not all known, "" = they are
 
     async def run(self) -> None:
@@ -98,7 +98,7 @@ class Company:
 
     def _seen_alive(self) -> bool:
         """The cluster lists us as a router that serves, and it is no old news: the lease moves every two seconds."""
-        if steady_clock() - self._leadership.heard_at > OWN or self.membership is None:
+        if self.membership is None or steady_clock() - self._leadership.heard_at > self.membership.roster.terms.own:
             return False
         return any(is_of(self.membership.me, pod) for pod in self._seen())
 

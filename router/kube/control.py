@@ -25,6 +25,7 @@ from router.kube.metrics import Reading
 from router.kube.model import Fault, Translation
 from router.kube.names import MANAGER, PREFIX
 from router.kube.peers.ports import Exchange
+from router.kube.peers.roster import TERMS, Terms
 from router.kube.ports import Plane
 from router.kube.prober import Prober
 from router.kube.scaler import KubeScaler
@@ -42,8 +43,9 @@ class Control:
     """Make it inside the running loop; `await run()` until cancelled."""
 
     def __init__(
-        self, client: Client, plane: Plane, settings: KubeSettings, port: int = 0, exchange: Exchange | None = None
-    ) -> None:
+        self, client: Client, plane: Plane, settings: KubeSettings, port: int = 0, exchange: Exchange | None = None,
+        terms: Terms = TERMS,
+    ) -> None:  # fmt: skip
         """`port`: where the routers listen for traffic; `exchange`: with the other routers, if any."""
         self._plane = plane
         self._started = time.monotonic()
@@ -62,7 +64,7 @@ class Control:
         )
         self.interceptor = Interceptor(client, self.catalog, self.leadership, settings, port, self._tell)
         self._recorder: Recorder[RouteKey] = Recorder()
-        self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership)
+        self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership, terms)
         membership = self.company.membership
         self.sharing = Sharing(membership, self.catalog.entries, plane, self.company.lists) if membership else None
         self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, membership, self._spawn, self._tell_owner)

@@ -142,6 +142,7 @@ class KubeScaler:
             else:
                 async with self._leadership.writing():
                     done = await self._writer.write(what, replicas, _always)
+                self._agreement.woken(key)  # it may have been asleep
             self.writes.resizes += done
             self.writes.cancelled += not done
         except NotLeading as error:

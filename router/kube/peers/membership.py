@@ -21,7 +21,7 @@ from kube.backoff import Backoff
 from kube.lease import steady_clock
 from router.kube.peers.batch import Batch, Row, decode, encode, rows_of
 from router.kube.peers.ports import Away, Beat, Exchange, Session
-from router.kube.peers.roster import LEASE, OWN, Roster, identity_of
+from router.kube.peers.roster import TERMS, Roster, Terms, identity_of
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Membership:
 
     def __init__(
         self, exchange: Exchange, identity: str, recorder: Recorder[RouteKey], leading: Callable[[], bool],
-        seen_alive: Callable[[], bool] = lambda: False,
+        seen_alive: Callable[[], bool] = lambda: False, terms: Terms = TERMS,
     ) -> None:  # fmt: skip
         self.figures = Figures()
         self.away = "not connected yet"  # why there is no contact, "" = there is
@@ -78,7 +78,7 @@ class Membership:
         self._recorder = recorder
         self._leading = leading
         self._seen_alive = seen_alive
-        self.roster = Roster(_named(identity))
+        self.roster = Roster(_named(identity), terms)
         self._outbox = _Outbox()
         self._due = asyncio.Event()
         self._marks: dict[str, str] = {}
@@ -111,11 +111,11 @@ class Membership:
 
     def usable(self) -> bool:
         """Whether we may still use what we hold together with others."""
-        return steady_clock() < self._knew + OWN or self._seen_alive()
+        return steady_clock() < self._knew + self.roster.terms.own or self._seen_alive()
 
     def rename(self) -> None:
         """What we held is lost, or may be: come back as somebody new."""
-        self.roster = Roster(_named(identity_of(self.me)))
+        self.roster = Roster(_named(identity_of(self.me)), self.roster.terms)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -170,7 +170,7 @@ class Membership:
         number, contents = self._outbox.count, self._outbox.contents(now)
         read = self.roster.expected | self.roster.past if reads else ()
         after = {member: self._marks.get(member, "") for member in read} if reads else None
-        beat = await session.beat(LEASE, contents, after)
+        beat = await session.beat(self.roster.terms.lease, contents, after)
         now = time.monotonic()
         self._ahead = beat.now - now
         self._knew = started

@@ -28,9 +28,12 @@ from kube.fake.server import ApiServer
 from kube.resource import ENDPOINT_SLICES, SERVICES
 from router.kube.control import Control
 from router.kube.peers.redis import RedisExchange
+from router.kube.peers.roster import Terms
 from router.kube.settings import KubeSettings
 
 MIN_ZERO = {"cloudbase.dev/scale-min": "0", "cloudbase.dev/scale-idle-grace": "3600"}
+
+SHORT = Terms(lease=3.5, own=2.5, missing=1.5, settle=2.5)  # so that a test need not wait for long
 
 
 @dataclass
@@ -57,7 +60,8 @@ class Town:
         client = await Client(self.server.access()).__aenter__()
         plane = MemoryPlane()
         known = KubeSettings(identity=f"router-{number}", **settings)
-        control = Control(client, plane, known, exchange=RedisExchange(self.redis.url, "default/cloudbase-router"))
+        exchange = RedisExchange(self.redis.url, "default/cloudbase-router")
+        control = Control(client, plane, known, exchange=exchange, terms=SHORT)
         self.clients.append(client)
         self.planes.append(plane)
         self.controls.append(control)

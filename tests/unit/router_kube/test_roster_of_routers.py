@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.kube.peers.ports import Beat
-from router.kube.peers.roster import LEASE, MISSING, SETTLE, STALE, Roster, is_of
+from router.kube.peers.roster import STALE, TERMS, Roster, is_of
 
 ME, OTHER, THIRD = "router-a@1", "router-b@2", "router-c@3"
 
@@ -25,9 +25,9 @@ def test_on_a_board_that_began_anew_those_known_before_are_waited_for() -> None:
     roster.note(beat(ME, OTHER), 10)
     roster.note(beat(ME, age=0.0), 20)
     assert roster.expected == {OTHER} and roster.young()
-    roster.note(beat(ME, THIRD, age=LEASE - 1), 29)
+    roster.note(beat(ME, THIRD, age=TERMS.lease - 1), 29)
     assert roster.expected == {OTHER, THIRD}
-    roster.note(beat(ME, THIRD, age=LEASE), 30)
+    roster.note(beat(ME, THIRD, age=TERMS.lease), 30)
     assert roster.expected == {THIRD} and not roster.young()
 
 
@@ -36,8 +36,8 @@ def test_who_is_missing_is_gone_only_after_several_beats_and_never_on_a_young_bo
     roster.note(beat(ME, OTHER), 10)
     assert not roster.gone(OTHER, 10) and not roster.gone(ME, 1000)
     roster.note(beat(ME), 11)
-    assert not roster.gone(OTHER, 11) and not roster.gone(OTHER, 11 + MISSING - 0.1)
-    assert roster.gone(OTHER, 11 + MISSING)
+    assert not roster.gone(OTHER, 11) and not roster.gone(OTHER, 11 + TERMS.missing - 0.1)
+    assert roster.gone(OTHER, 11 + TERMS.missing)
     roster.note(beat(ME, OTHER), 15)
     roster.note(beat(ME), 16)
     assert not roster.gone(OTHER, 16)  # it was there in between: the wait begins anew
@@ -48,7 +48,7 @@ def test_who_is_missing_is_gone_only_after_several_beats_and_never_on_a_young_bo
 def test_doubts_are_said_and_none_is_left_when_all_that_are_seen_are_heard() -> None:
     roster = Roster(ME)
     assert "no contact" in roster.doubt([], 0)
-    roster.note(beat(ME, age=SETTLE - 0.1), 10)
+    roster.note(beat(ME, age=TERMS.settle - 0.1), 10)
     assert "just begun" in roster.doubt([], 10)
     roster.note(beat(ME, OTHER), 10)
     assert roster.doubt(["router-a", "router-b"], 10) == ""
