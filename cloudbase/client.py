@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -15,17 +15,22 @@ from cloudbase.errors import CommandError, Failed, Misused, NoPlatform, NotFound
 from cloudbase.place import Place
 
 View = dict[str, Any]  # a FunctionView: the stored function and `replicas`, `ready`, `reason`, `url`
+Views = list[View]
 SECONDS = 30.0  # for an answer; streams have no limit between lines
 
 
 class Client:
     """A connection to one platform. Use it in a `with`; not to be shared between threads."""
 
-    def __init__(self, place: Place, transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self, place: Place, transport: httpx2.BaseTransport | None = None, closing: Callable[[], None] | None = None
+    ) -> None:
+        """`closing` ends the way there."""
         headers = {"Authorization": f"Bearer {place.token}"} if place.token else {}
-        self.place = place
+        query = {"namespace": place.namespace} if place.namespace else {}
+        self.place, self._closing = place, closing
         self._http = httpx2.Client(
-            base_url=f"http://{place.admin}/api/v1/", headers=headers, timeout=SECONDS, transport=transport, trust_env=False
+            base_url=f"{place.base}/api/v1/", headers=headers, params=query, timeout=SECONDS, transport=transport, trust_env=False
         )
 
     def __enter__(self) -> Client:
@@ -33,6 +38,8 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+        if self._closing:
+            self._closing()
 
     def list(self) -> list[View]:
         """Every function."""
@@ -48,6 +55,23 @@ class Client:
         headers = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec, default=str), safe="")}
         view, status = self._call("PUT", _path(name), headers=headers, content=archive)
         return view, status == 201
+
+    def revisions(self, name: str) -> Views:
+        """The revisions that are kept, newest first: {"name", "provenAt", "percent", …}."""
+        items: Views = self._call("GET", f"{_path(name)}/revisions")[0]["items"]
+        return items
+
+    def release(self, name: str) -> View:
+        """Let what was built be deployed, with `deploy: manual`."""
+        return self._call("POST", f"{_path(name)}/deploy")[0]
+
+    def rollback(self, name: str, revision: str) -> View:
+        """All traffic to a revision: its name, "newest", or "" for the one before."""
+        return self._call("POST", f"{_path(name)}/rollback", json={"revision": revision})[0]
+
+    def redeploy(self, name: str) -> View:
+        """A new revision of the same artifact."""
+        return self._call("POST", f"{_path(name)}/redeploy")[0]
 
     def delete(self, name: str) -> None:
         """Ask for the function's end; `get` raises NotFound when it is there."""
@@ -93,18 +117,18 @@ class Client:
         try:
             yield
         except httpx2.ConnectError as error:
-            raise NoPlatform(f"no platform at {self.place.admin}", self.place.start_hint) from error
+            raise NoPlatform(f"no platform at {self.place.where}", self.place.start_hint) from error
         except httpx2.ReadTimeout as error:
-            raise TookTooLong(f"the platform at {self.place.admin} did not answer in time", "look at its log") from error
+            raise TookTooLong(f"the platform at {self.place.where} did not answer in time", "look at its log") from error
         except httpx2.TimeoutException as error:
-            raise Failed(f"the platform at {self.place.admin} did not answer in {SECONDS:.0f} s", "look at its log") from error
+            raise Failed(f"the platform at {self.place.where} did not answer in {SECONDS:.0f} s", "look at its log") from error
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise NoPlatform(
-                f"the platform at {self.place.admin} broke off: {error}", "look at its log, or start it again"
+                f"the platform at {self.place.where} broke off: {error}", "look at its log, or start it again"
             ) from error
         except (ValueError, KeyError) as error:
             hint = "another program may listen there; give the platform's with --admin HOST:PORT"
-            raise Failed(f"{self.place.admin} does not answer as a platform does: {error}", hint) from error
+            raise Failed(f"{self.place.where} does not answer as a platform does: {error}", hint) from error
 
 
 def _path(name: str) -> str:
@@ -125,7 +149,9 @@ def _refusal(answer: httpx2.Response) -> CommandError:
         f"\n  {each['field']}: {each['message']}" for each in problem.get("errors", []) if {"field", "message"} <= set(each)
     ]
     if answer.status_code == 401:
-        return Refused(text, "the token is in .cloudbase/token: run this in the platform's folder, or give --data DIR or --token")
+        elsewhere = "kubectl" in text  # a cluster's own words say where a token is to be had
+        here = "the token is in .cloudbase/token: run this in the platform's folder, or give --data DIR or --token"
+        return Refused(text, "give a valid one with --token" if elsewhere else here)
     if answer.status_code == 404:
         return NotFound(text, "`cloudbase list` shows what there is")
     if answer.status_code >= 500:

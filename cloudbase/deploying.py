@@ -19,9 +19,19 @@ def follow(client: Client, name: str, told: Callable[[Event], None], within: flo
         hint = f"it goes on by itself: see `cloudbase describe {name}`, or wait longer with --timeout"
         raise TookTooLong(f"{name} is not ready after {within:g} s", hint) from error
     view = client.get(name)
-    if not view["ready"]:
+    if not view["ready"] and not waiting(view):
         raise Failed(f"{name} did not become ready: {explanation(view)}", f"`cloudbase logs {name}` shows what it wrote")
     return view
+
+
+def waiting(view: View) -> bool:
+    """Whether what was built waits to be released."""
+    return bool(view.get("reason") == "Unreleased")
+
+
+def served(view: View) -> str:
+    """The revision with the most traffic, "" when none has any."""
+    return str(view.get("status", {}).get("revision", ""))
 
 
 def told(event: Event) -> tuple[str, str] | None:
@@ -54,6 +64,8 @@ def state(view: View) -> str:
         return "Deleting"
     if view.get("ready"):
         return "Ready"
+    if waiting(view):
+        return "Built"
     ready = [each for each in view.get("status", {}).get("conditions", []) if each.get("type") == "Ready"]
     failed = ready and ready[0].get("status") == "False" and ready[0].get("reason")
     return f"Failed {view.get('reason') or failed}" if failed else "Deploying"

@@ -72,6 +72,11 @@ def variable(name: str) -> str | None:
     return os.environ.get(f"CLOUDBASE_{name.upper()}") or None
 
 
+def kubeconfig() -> str:
+    """The kubeconfig's file or files, as kubectl finds them."""
+    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+
+
 def router(environ: Mapping[str, str] | None = None) -> RouterSettings:
     """The data plane's own settings, by ROUTER_* variables and the file that ROUTER_CONFIG names. Raises Misused."""
     from router.settings import BadSetting, load  # only the platform needs the router's code

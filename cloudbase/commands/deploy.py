@@ -8,21 +8,21 @@ import click
 
 from cloudbase import manifest
 from cloudbase import output as shown
-from cloudbase.commands.options import connect, connects, prints
+from cloudbase.commands.options import connect, connects, prints, waits
+from cloudbase.errors import NotFound
 from cloudbase.pack import pack
 from cloudbase.place import Place
 
 
 @click.command("deploy")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path())
+@click.argument("folder", metavar="DIR|NAME", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", metavar="NAME", help="The function's name.  [default: cloudbase.toml's, else the folder's]")
 @click.option("--runtime", metavar="NAME", help="node or python.  [default: cloudbase.toml's, else by the files]")
 @click.option("--env", "-e", metavar="NAME=VALUE", multiple=True, help="An environment variable; may be repeated.")
 @click.option("--min", "minimum", type=int, metavar="N", help="Replicas kept even when idle.")
 @click.option("--max", "maximum", type=int, metavar="N", help="Replicas never exceeded.")
 @click.option("--idle-grace", type=float, metavar="SECONDS", help="Silence before the last replica goes.")
-@click.option("--wait/--no-wait", default=True, help="Wait until it is ready.  [default: wait]")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=300.0, show_default=True, help="Seconds to wait.")
+@waits
 @prints
 @connects
 def command(
@@ -42,9 +42,14 @@ def command(
 
     The folder's cloudbase.toml holds the function's settings; flags replace single ones. What a .cloudbaseignore (without one,
     a .gitignore) names stays here, and so do node_modules, .venv, .git and their like: the platform installs dependencies.
-    """
-    from cloudbase.deploying import follow  # imports httpx2, which `--help` does not need
 
+    With the NAME of a function instead of a folder, what was built of it and waits (`deploy = "manual"`) is released.
+    """
+    from cloudbase.deploying import follow, waiting  # imports httpx2, which `--help` does not need
+
+    if _named(folder) and not (name or runtime or env):
+        _release(place, str(folder), wait, timeout, output)
+        return
     scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
     stated, spec = manifest.function(folder, name, runtime, env, scaling)
     packed = pack(folder)
@@ -56,8 +61,33 @@ def command(
     if output == "json":
         shown.as_json(view)
         return
-    done = "ready" if wait else "taken; `cloudbase describe` shows how far it is"
+    if wait and waiting(view):
+        done = f"built: `cloudbase deploy {stated}` releases it"
+    else:
+        done = "ready" if wait else "taken; `cloudbase describe` shows how far it is"
     shown.note(f"{'Created' if created else 'Updated'} {stated}: {done}", "ready" if wait else "")
+    click.echo(view.get("url", ""))
+
+
+def _named(target: Path) -> bool:
+    """Whether it is a function's name, as there is no such folder and it could be none in another."""
+    return not target.exists() and len(target.parts) == 1 and target.name == str(target)
+
+
+def _release(place: Place, name: str, wait: bool, timeout: float, output: str) -> None:
+    from cloudbase.deploying import follow
+
+    with connect(place) as client, shown.progress() as progress:
+        try:
+            view = client.release(name)
+        except NotFound as error:
+            raise NotFound(f"there is neither a folder nor a function {name}", error.next_step) from error
+        if wait:
+            view = follow(client, name, lambda event: show(progress, event), timeout)
+    if output == "json":
+        shown.as_json(view)
+        return
+    shown.note(f"Released {name}{': ready' if wait else ''}", "ready" if wait else "")
     click.echo(view.get("url", ""))
 
 

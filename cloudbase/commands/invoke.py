@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from cloudbase import output as shown
-from cloudbase.commands.options import connects_but_data, names
+from cloudbase.commands.options import connect, connects_but_data, names
 from cloudbase.errors import Failed, Misused, NoPlatform, NotFound, TookTooLong
 from cloudbase.place import Place
 
@@ -41,8 +44,10 @@ def command(
     no such function.
     """
     content = _content(body)
-    url = f"http://{listen or place.listen}/fn/{name}{path if path[:1] in ('/', '?') else '/' + path}"
-    answer = _call(place, method or ("GET" if content is None else "POST"), url, _fields(headers), content, timeout)
+    below = path if path[:1] in ("/", "?") else "/" + path
+    wanted = method or ("GET" if content is None else "POST")
+    with _router(place, name, listen) as (traffic, front):
+        answer = _call(place, wanted, f"http://{traffic}{front}{below}", _fields(headers), content, timeout)
     if include:
         fields = "".join(f"{key}: {value}\n" for key, value in answer.headers.multi_items())
         click.echo(f"{answer.http_version} {answer.status_code} {answer.reason_phrase}\n{fields}")
@@ -54,6 +59,26 @@ def command(
         shown.note(f"cold start: {answer.headers['server-timing']}")
     if answer.status_code >= 400:
         _complain(name, answer)
+
+
+@contextmanager
+def _router(place: Place, name: str, listen: str | None) -> Iterator[tuple[str, str]]:
+    """HOST:PORT of the router and the function's path there; in a cluster the router is reached by a port forward."""
+    if not (place.cluster or place.server):
+        yield listen or str(place.listen), f"/fn/{name}"
+        return
+    with connect(place) as client:
+        address = urlsplit(client.get(name)["url"])
+    if listen or not place.cluster:
+        yield listen or address.netloc, address.path
+        return
+    from cloudbase.reach import open_way
+
+    way, closing = open_way(place, "router")
+    try:
+        yield str(way.listen), address.path
+    finally:
+        closing()
 
 
 def _call(place: Place, method: str, url: str, headers: list[tuple[str, str]], content: bytes | None, timeout: float) -> Any:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from cloudbase.place import Place, find
+from cloudbase.errors import Misused
+from cloudbase.place import Place, elsewhere, find
 
 if TYPE_CHECKING:
     from cloudbase.client import Client
@@ -17,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def connects(command: Command) -> Command:
-    """Add --data (or --data-dir), --admin and --token; the command is called with `place`, the platform they mean."""
+    """Add the options that name a platform, here or in a cluster; the command is called with `place`, the one they mean."""
     return _connects(command, "--data", "--data-dir")
 
 
@@ -30,9 +31,20 @@ def _connects(command: Command, *folder: str) -> Command:
     @click.option(*folder, "data", metavar="DIR", help="The platform's data folder.  [default: the nearest .cloudbase upward]")
     @click.option("--admin", metavar="HOST:PORT", help="The platform's management address.  [default: as its data folder says]")
     @click.option("--token", metavar="TEXT", help="The bearer token.  [default: the one in the data folder]")
+    @click.option("--server", metavar="URL", help="The management API of a cluster's platform, where it is reached directly.")
+    @click.option("--context", metavar="NAME", help="A cluster, by the kubeconfig's context: its platform is used.")
+    @click.option("--namespace", metavar="NAME", help="Of the functions, in a cluster.  [default: the context's]")
     @functools.wraps(command)
-    def wrapped(*args: Any, data: str | None, admin: str | None, token: str | None, **kwargs: Any) -> Any:
-        return command(*args, place=find(data, admin, token), **kwargs)
+    def wrapped(
+        *args: Any, data: str | None, admin: str | None, token: str | None, server: str | None, context: str | None,
+        namespace: str | None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        there = None if data or admin else elsewhere(server, context, namespace, token)
+        if (data or admin) and (server or context or namespace):
+            raise Misused(
+                "--data and --admin name a platform here; --server, --context and --namespace one in a cluster", "give one"
+            )
+        return command(*args, place=there or find(data, admin, token), **kwargs)
 
     return cast(Command, wrapped)
 
@@ -50,6 +62,13 @@ def prints(command: Command) -> Command:
     return option(command)
 
 
+def waits(command: Command) -> Command:
+    """Add --wait/--no-wait and --timeout, passed on under these names."""
+    seconds = click.FloatRange(min=0, min_open=True)
+    timeout = click.option("--timeout", type=seconds, default=300.0, show_default=True, help="Seconds to wait.")
+    return click.option("--wait/--no-wait", default=True, help="Wait until it is ready.  [default: wait]")(timeout(command))
+
+
 def names(command: Command) -> Command:
     """Add the argument NAME, a function's; shells complete it from the running platform."""
     argument = click.argument("name", shell_complete=_complete)
@@ -60,13 +79,18 @@ def connect(place: Place) -> Client:
     """A client of the platform; the context's `transport` replaces the network, for tests."""
     from cloudbase.client import Client  # imports httpx2, which `--help` does not need
 
+    if place.cluster:
+        from cloudbase.reach import open_way
+
+        way, closing = open_way(place)
+        return Client(way, closing=closing)
     context = click.get_current_context(silent=True)
     return Client(place, context.obj if context else None)
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     try:
-        with connect(find()) as client:
+        with connect(elsewhere(None, None, None, None) or find()) as client:
             return [view["name"] for view in client.list() if view["name"].startswith(incomplete)]
     except click.ClickException:  # a shell that completes has no place for an error
         return []

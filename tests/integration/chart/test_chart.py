@@ -120,7 +120,8 @@ def test_no_right_is_a_wildcard_and_each_goes_to_one_service_account(values: dic
 
 def test_with_a_list_of_namespaces_nothing_is_allowed_outside_them() -> None:
     manifests = render(SETS["two namespaces"])
-    assert not [each for each in manifests if each["kind"].startswith("Cluster")]
+    bound = [each["metadata"]["name"] for each in manifests if each["kind"] == "ClusterRoleBinding"]
+    assert all(name.endswith("-cluster") for name in bound)  # what has no namespace, as who calls and what they may do
     places = {each["metadata"]["namespace"] for each in manifests if each["kind"] == "Role"}
     assert places == {"team-a", "team-b", "cloudbase-system"}
     assert not [rule for each in manifests for rule in each.get("rules", ()) if "namespaces" in rule["resources"]]

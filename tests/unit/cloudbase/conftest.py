@@ -19,8 +19,9 @@ def api() -> FakeApi:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder below one with a data folder, and no CLOUDBASE_* around."""
-    for name in ("DATA", "ADMIN", "LISTEN", "TOKEN"):
+    for name in ("DATA", "ADMIN", "LISTEN", "TOKEN", "SERVER", "CONTEXT", "NAMESPACE"):
         monkeypatch.delenv(f"CLOUDBASE_{name}", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
     (tmp_path / ".cloudbase").mkdir()
     (tmp_path / ".cloudbase" / "token").write_text(TOKEN + "\n")
     (tmp_path / "work").mkdir()

@@ -26,6 +26,7 @@ class FakeApi:
         self.views: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, dict[str, bytes]] = {}
         self.events: list[dict[str, str]] = [{"time": "", "type": "Built", "status": "True", "reason": "", "message": "in 0.1 s"}]
+        self.revisions: list[dict[str, Any]] = []
         self.lines: list[dict[str, str]] = []
         self.outcome: dict[str, Any] = {"ready": True, "replicas": 1, "reason": ""}
         self.refusal: Answer | None = None
@@ -50,11 +51,25 @@ class FakeApi:
             ("DELETE",): self._delete,
             ("GET", "events"): lambda *_: stream(self.events),
             ("GET", "logs"): lambda *_: stream(self.lines),
+            ("GET", "revisions"): lambda *_: Answer(200, json={"items": self.revisions}),
+            ("POST", "deploy"): self._asked,
+            ("POST", "rollback"): self._rollback,
+            ("POST", "redeploy"): self._asked,
         }
         name, method = parts[0], methods[(request.method, *parts[1:])]
         if name not in self.views and request.method != "PUT":
             return problem(404, f'There is no function "{name}".')
         return method(name, request)
+
+    def _asked(self, name: str, request: httpx2.Request) -> Answer:
+        self.views[name] |= self.outcome
+        return Answer(202, json=self.views[name])
+
+    def _rollback(self, name: str, request: httpx2.Request) -> Answer:
+        to = json.loads(request.content)["revision"] or f"{name}-00001"
+        self.views[name]["spec"]["traffic"] = [] if to == "newest" else [{"revision": to, "percent": 100}]
+        self.views[name]["status"]["revision"] = f"{name}-00002" if to == "newest" else to
+        return Answer(202, json=self.views[name])
 
     def _put(self, name: str, request: httpx2.Request) -> Answer:
         spec = json.loads(unquote(request.headers["cloudbase-spec"]))

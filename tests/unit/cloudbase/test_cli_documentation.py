@@ -16,14 +16,25 @@ from cloudbase.settings import Settings
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text()
 SECTIONS = {part.splitlines()[0]: part for part in PAGE.split("\n## ")[1:]}
-SHARED = {"--data", "--data-dir", "--admin", "--token", "--help"}  # in the section "Which platform"
+SHARED = {
+    "--data",
+    "--data-dir",
+    "--admin",
+    "--token",
+    "--server",
+    "--context",
+    "--namespace",
+    "--help",
+}  # in the section "Which platform"
 
 
 def options(name: str) -> set[str]:
     command = import_module(f"cloudbase.commands.{LazyGroup.commands_known[name][0]}").command
     assert isinstance(command, click.Command)
     found = {flag for each in command.params if isinstance(each, click.Option) for flag in (*each.opts, *each.secondary_opts)}
-    own = {"dev": {"--data", "--data-dir", "--admin"}, "invoke": {"--data"}}.get(name, set())
+    own = {"adopt": {"--namespace", "--context"}, "dev": {"--data", "--data-dir", "--admin"}, "invoke": {"--data"}}.get(
+        name, set()
+    )
     return found - (SHARED - own)
 
 

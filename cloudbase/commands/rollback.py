@@ -1,0 +1,30 @@
+"""`cloudbase rollback`."""
+
+from __future__ import annotations
+
+import click
+
+from cloudbase import output as shown
+from cloudbase.commands.options import connect, connects, names, waits
+from cloudbase.place import Place
+
+
+@click.command("rollback")
+@names
+@click.option("--to", default="", metavar="REVISION", help="A revision, or `newest`.  [default: the one before that was ready]")
+@waits
+@connects
+def command(place: Place, name: str, to: str, wait: bool, timeout: float) -> None:
+    """Give all traffic to an older revision.
+
+    It lasts until the next deployment, or `--to newest`. `cloudbase revisions` shows what there is.
+    """
+    from cloudbase.deploying import follow, served, told
+
+    with connect(place) as client, shown.progress() as progress:
+        view = client.rollback(name, to)
+        wanted = [share["revision"] for share in view["spec"].get("traffic", [])]
+        if wait:
+            view = follow(client, name, lambda event: progress.step(*step) if (step := told(event)) else None, timeout)
+    now = (served(view) if wait else wanted[0] if wanted else "the newest") or "the newest"
+    shown.note(f"{name}: {now} {'has' if wait else 'gets'} the traffic", "ready" if wait else "")

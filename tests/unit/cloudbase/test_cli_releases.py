@@ -1,0 +1,95 @@
+"""Commands on what a function runs, and which platform of a cluster they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_management_api import TOKEN, FakeApi, Run
+
+from cloudbase.forward import Target
+from cloudbase.place import ACCOUNT, PLATFORM, Cluster, Place, elsewhere
+from cloudbase.settings import ADMIN, LISTEN
+
+
+@pytest.fixture
+def hello(api: FakeApi, run: Run, home: Path) -> FakeApi:
+    """A function that is there."""
+    (home / "hello").mkdir()
+    (home / "hello" / "index.js").write_text("")
+    assert run("deploy", "hello").exit_code == 0
+    api.seen.clear()
+    return api
+
+
+def test_a_rollback_names_who_has_the_traffic_then(hello: FakeApi, run: Run) -> None:
+    assert "hello: hello-00001 has the traffic" in run("rollback", "hello").stderr
+    assert "hello: hello-00003 has the traffic" in run("rollback", "hello", "--to", "hello-00003").stderr
+    assert "hello: hello-00002 has the traffic" in run("rollback", "hello", "--to", "newest").stderr
+    assert "hello: the newest gets the traffic" in run("rollback", "hello", "--to", "newest", "--no-wait").stderr
+    assert run("rollback", "nobody").exit_code == 5
+
+
+def test_revisions_are_a_table_or_json(hello: FakeApi, run: Run) -> None:
+    assert "hello has no revision yet" in run("revisions", "hello").stderr
+    hello.revisions = [
+        {"name": "hello-00002", "percent": 100, "provenAt": "2026-01-01T00:00:00Z", "createdAt": "", "artifact": "sha256:b"},
+        {"name": "hello-00001", "percent": 0, "provenAt": "", "createdAt": "", "artifact": "sha256:a"},
+    ]
+    lines = run("revisions", "hello").stdout.splitlines()
+    assert lines[0].split() == ["REVISION", "TRAFFIC", "PROVEN", "AGE", "ARTIFACT"]
+    assert lines[1].split() == ["hello-00002", "100", "%", "yes", "sha256:b"]
+    assert lines[2].split() == ["hello-00001", "-", "never", "ready", "sha256:a"]
+    assert '"items"' in run("revisions", "hello", "-o", "json").stdout
+
+
+def test_a_redeployment_is_asked_for_and_followed(hello: FakeApi, run: Run) -> None:
+    done = run("redeploy", "hello")
+    assert (done.exit_code, "Redeployed hello" in done.stderr) == (0, True)
+    assert [request.url.path.rpartition("/")[2] for request in hello.seen] == ["redeploy", "events", "hello"]
+
+
+def test_what_is_built_waits_and_is_released_by_its_name(api: FakeApi, run: Run, home: Path) -> None:
+    (home / "app").mkdir()
+    (home / "app" / "index.js").write_text("")
+    api.outcome = {"ready": False, "reason": "Unreleased"}
+    built = run("build", "app", "--name", "shop")
+    assert "shop: built: `cloudbase deploy shop` releases it" in built.stderr
+    assert api.views["shop"]["spec"]["deploy"] == "manual"
+    assert "Built" in run("list").stdout
+    api.outcome = {"ready": True, "reason": "Ready", "replicas": 1}
+    released = run("deploy", "shop")
+    assert (released.exit_code, "Released shop: ready" in released.stderr) == (0, True)
+    missing = run("deploy", "neither")
+    assert (missing.exit_code, "neither a folder nor a function neither" in missing.stderr) == (5, True)
+
+
+def test_a_server_and_a_namespace_are_called_as_they_are_given(api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("list", "--server", "http://controller.cloudbase:8081/", "--namespace", "shop", "--token", TOKEN)
+    [request] = api.seen
+    assert str(request.url) == "http://controller.cloudbase:8081/api/v1/functions?namespace=shop"
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    monkeypatch.setenv("CLOUDBASE_SERVER", "https://c")
+    run("list", "--token", TOKEN)
+    assert str(api.seen[-1].url) == "https://c/api/v1/functions"
+
+
+def test_a_cluster_is_meant_by_a_context_or_a_namespace_and_not_beside_a_folder(run: Run, home: Path) -> None:
+    assert elsewhere(None, None, None, None) is None
+    found = elsewhere(None, "prod", "shop", None)
+    assert found is not None and found.cluster is not None
+    assert (found.cluster.context, found.cluster.platform, found.cluster.account) == ("prod", PLATFORM, ACCOUNT)
+    assert found.where == "the context prod" and "cloudbase-system" in found.start_hint
+    assert run("list", "--data", str(home), "--context", "prod").exit_code == 2
+    assert run("list", "--server", "controller:8081").exit_code == 2
+    nowhere = run("list", "--context", "prod")
+    assert nowhere.exit_code == 3 and "Next: name a kubeconfig by KUBECONFIG" in nowhere.stderr
+
+
+def test_the_way_to_a_pod_is_a_websocket_of_the_api_server() -> None:
+    target = Target("https://api.example:6443", None, "", "Bearer t", "cloudbase-system", "controller-1", 8081)
+    assert target.url == (
+        "wss://api.example:6443/api/v1/namespaces/cloudbase-system/pods/controller-1/portforward?ports=8081"
+    )  # fmt: skip
+    place = Place(ADMIN, LISTEN, "", cluster=Cluster("k"), trouble=lambda: "pod is gone")
+    assert place.start_hint.endswith(": pod is gone")
