@@ -33,7 +33,6 @@ from kube.wire import Lines
 from loadtest.informer_server import ENDPOINTS_PER_SLICE, STAMP, serve
 from loadtest.informer_table import Tabled
 
-SECONDS = 3.0  # of churn
 LATE = 0.05  # seconds from an event to the table
 
 
@@ -119,7 +118,7 @@ async def tabled(services: Informer[Any], slices: Informer[EndpointSlice]) -> Ta
     return found
 
 
-async def churn(far: Far, informer: Informer[EndpointSlice], rate: int, table: Tabled) -> bool:
+async def churn(far: Far, informer: Informer[EndpointSlice], rate: int, seconds: float, table: Tabled) -> bool:
     """True when events came to the table in time."""
     delays: list[float] = []
 
@@ -130,7 +129,7 @@ async def churn(far: Far, informer: Informer[EndpointSlice], rate: int, table: T
     informer.subscribe(handle)
     table.delays.clear()
     cpu = time.process_time()
-    sent = int(await far.order(f"churn {rate} {SECONDS}"))
+    sent = int(await far.order(f"churn {rate} {seconds}"))
     async with asyncio.timeout(5):
         while len(delays) < sent or len(table.delays) < sent:  # noqa: ASYNC110 - nobody signals it
             await asyncio.sleep(0.01)
@@ -172,7 +171,7 @@ async def decode_speed(client: Client, resource: Resource[Any]) -> None:
     )
 
 
-async def run(services: int, rate: int) -> int:
+async def run(services: int, rate: int, seconds: float) -> int:
     """Exit status."""
     far = await Far.start(services)
     tasks: list[asyncio.Task[None]] = []
@@ -184,7 +183,7 @@ async def run(services: int, rate: int) -> int:
                 await first_sync(informer, tasks)
             await resync(far, [plain, slices])
             table = await tabled(plain, slices)
-            in_time = await churn(far, slices, rate, table)
+            in_time = await churn(far, slices, rate, seconds, table)
             wrong = await table.wrong(client)
             print(f"table compared with a fresh list: {len(wrong)} of {len(table.catalog.entries)} routes differ")
             for resource_ in (SERVICES, ENDPOINT_SLICES):
@@ -201,12 +200,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("--rate", type=int, default=500, help="changes a second while the delay is measured")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of these changes")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         asyncio.run(serve(arguments.services))
     else:
-        sys.exit(asyncio.run(run(arguments.services, arguments.rate)))
+        sys.exit(asyncio.run(run(arguments.services, arguments.rate, arguments.seconds)))
 
 
 if __name__ == "__main__":

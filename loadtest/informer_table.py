@@ -11,6 +11,7 @@ from kube.client import Client
 from kube.informer import Informer
 from kube.model import EndpointSlice, Service
 from kube.resource import ENDPOINT_SLICES, SERVICES
+from kube.watch import EVERYTHING, Scope
 from loadtest.informer_server import STAMP
 from router.kube.catalog import Catalog
 from router.kube.model import Translation
@@ -60,14 +61,9 @@ class Tabled:
 
     async def wrong(self, client: Client) -> list[RouteKey]:
         """Routes that are not as a table made of a fresh list has them."""
-        fresh = Tabled()
-        for service in await client.list(SERVICES):
-            fresh.catalog.service_changed(Delta("added", key_of(service), None, service))
-        for one in await client.list(ENDPOINT_SLICES):
-            fresh.catalog.slice_changed(Delta("added", key_of(one), None, one))
-        fresh.catalog.complete()
-        keys = self.catalog.entries.keys() | fresh.catalog.entries.keys()
-        mine, theirs = self.place.routes(keys), fresh.place.routes(keys)
+        theirs = await fresh_routes(client)
+        keys = self.catalog.entries.keys() | theirs.keys()
+        mine = self.place.routes(keys)
         return [key for key in keys if mine.get(key) != theirs.get(key)]
 
     def _changed(self, key: RouteKey, translation: Translation | None) -> None:
@@ -76,3 +72,14 @@ class Tabled:
             stamp = float((one.metadata.annotations or {}).get(STAMP, 0))
             if stamp:
                 self.delays.append(now - stamp)
+
+
+async def fresh_routes(client: Client, scope: Scope = EVERYTHING) -> dict[RouteKey, Route]:
+    """What a table has that is made of a list of this moment."""
+    fresh = Tabled()
+    for service in await client.list(SERVICES, scope):
+        fresh.catalog.service_changed(Delta("added", key_of(service), None, service))
+    for one in await client.list(ENDPOINT_SLICES, scope):
+        fresh.catalog.slice_changed(Delta("added", key_of(one), None, one))
+    fresh.catalog.complete()
+    return fresh.place.routes(fresh.catalog.entries)
