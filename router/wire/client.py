@@ -22,68 +22,34 @@ from router.http1.sender import Sender
 from router.problem import render
 from router.streams import Buffer
 from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
+from router.wire.client_socket import BODY, CLOSED, FULL, HEAD, LINGER, TUNNEL, ClientSocket, has_ended
 from router.wire.poller import BROKEN, READ, WRITE
 
 if TYPE_CHECKING:
     from router.wire.listener import Clients
     from router.wire.tls import TlsSocket
 
-HEAD: Final = 0
-BODY: Final = 1
-FULL: Final = 2
-TUNNEL: Final = 3
-LINGER: Final = 4
-CLOSED: Final = 5
-
 _NO_BODY: Final = (204, 304)
 
 
-class Client:
+class Client(ClientSocket):
     """One connection of a client."""
 
-    __slots__ = (
-        *(
-            "advancing",
-            "begun",
-            "buf",
-            "chunked",
-            "chunking",
-            "clients",
-            "closing",
-            "due",
-            "events",
-            "exchange",
-            "fd",
-            "fields",
-            "left",
-        ),
-        *("last", "method", "out", "recv_into", "send_bytes", "sender", "sock", "state", "ending", "head", "request"),
-    )
+    __slots__ = ("begun", "chunked", "chunking", "fields", "head", "last", "left", "method", "request", "sender")
 
     def __init__(self, clients: Clients, sock: socket.socket | TlsSocket, sender: Sender) -> None:
-        self.clients = clients
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.recv_into = sock.recv_into
-        self.send_bytes = sock.send
+        super().__init__(clients, sock)
         self.sender = sender
         self.exchange = Exchange(clients.board, self)
-        self.state = HEAD
-        self.events = READ
-        self.buf = b""  # an unfinished head, or what came behind the present request
-        self.out = b""  # what the kernel did not take yet
         self.fields: Fields | None = None  # of the last request
         self.left = 0  # bytes of the request's body
         self.chunked: ChunkedReader | None = None
         self.chunking = False  # the response's body is chunked
         self.last = False  # the present answer is the last one
         self.begun = False  # some of a head is there
-        self.ending = False  # shut the write side down once `out` is empty
         self.request: Request  # the last one
         self.head = b""  # its bytes, when nothing came behind it
         self.method = b""
-        self.closing = False  # the client sent its FIN
-        self.due = clients.poller.now + clients.times.head  # when the present state has lasted too long; 0: the exchange knows
         clients.poller.watch(self.fd, self)
 
     @property
@@ -390,122 +356,15 @@ class Client:
         else:
             self.close()
 
-    def _hung_up(self) -> bool:
-        """Is there a FIN behind what was not read yet?"""
-        return has_ended(self.sock) and self.exchange.state < SENT
-
-    # writing
-
-    def _write(self, data: Buffer) -> None:
-        if self.out:
-            self._keep_back(self.out + data)
-            return
-        try:
-            taken = self.send_bytes(data)
-        except BUSY:
-            taken = 0
-        except OSError:
-            self.abort()
-            return
-        if taken != len(data):
-            self._keep_back(bytes(data[taken:]))
-
-    def _write_parts(self, parts: list[Buffer]) -> None:
-        size = sum(len(part) for part in parts)
-        if self.out or size < LARGE:
-            self._write(b"".join(parts))
-            return
-        try:
-            taken = self.sock.sendmsg(parts)
-        except BUSY:
-            taken = 0
-        except OSError:
-            self.abort()
-            return
-        if taken != size:
-            self._keep_back(b"".join(parts)[taken:])
-
-    def _keep_back(self, rest: bytes) -> None:
-        self.out = rest
-        self._set(self.events | WRITE)
-        self.exchange.client_full()
-
-    def _flush(self) -> None:
-        if self.out:
-            try:
-                taken = self.send_bytes(self.out)
-            except BUSY:
-                return
-            except OSError:
-                self.abort()
-                return
-            self.out = self.out[taken:]
-            if self.out:
-                return
-        self._set(self.events & ~WRITE)
-        self._shut()
-        self.exchange.client_ready()
-
-    def _shut(self) -> None:
-        """Send the FIN once everything is out."""
-        if self.ending and not self.out:
-            self.ending = False
-            if self.state == LINGER and self.closing:  # both have said all
-                self.close()
-                return
-            if self.state == LINGER:
-                self.due = self.clients.poller.now + self.clients.times.linger
-            try:
-                self.sock.shutdown(socket.SHUT_WR)
-            except OSError:
-                self.abort()
-
-    # the end
-
-    def _linger(self) -> None:
-        """The last answer is on its way. Close, but only when the client has seen it."""
-        if self.state >= LINGER:
-            return
-        if self.closing and not self.out:
-            self.close()
-            return
-        self.state = LINGER
-        self.buf = b""
-        self.due = self.clients.poller.now + self.clients.times.flush
-        self.ending = True
-        self._set(self.events & ~READ if self.closing else self.events | READ)
-        self._shut()
-
-    def abort(self) -> None:
-        """End at once: the client is gone."""
-        exchange = self.exchange
-        if self.state != CLOSED:
-            self.close()
-            exchange.client_gone()
-
     def close(self) -> None:
-        """Close the connection. Nothing is reported."""
+        """As ClientSocket.close."""
         if self.state != CLOSED:
             self.state = CLOSED
             self.clients.closed(self)
 
-    def _set(self, events: int) -> None:
-        if events != self.events and self.state != CLOSED:
-            self.events = events
-            self.clients.poller.change(self.fd, events)
+    def _hung_up(self) -> bool:
+        """Is there a FIN behind what was not read yet?"""
+        return has_ended(self.sock) and self.exchange.state < SENT
 
 
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds
-_CLOSE_WAIT: Final = 8  # of Linux' TCP states: the peer sent a FIN
-
-
-def has_ended(sock: socket.socket | TlsSocket) -> bool:
-    """Has the peer sent its FIN, unread bytes before it or not? Where the system does not tell: only when nothing is unread."""
-    try:
-        if hasattr(socket, "TCP_INFO") and isinstance(sock, socket.socket) and sock.family != socket.AF_UNIX:
-            return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in (7, _CLOSE_WAIT)
-        return sock.recv(1, socket.MSG_PEEK) == b""
-    except BUSY:
-        return False
-    except OSError:
-        return True

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from router.http1.sender import Limits, Sender
 from router.meters import Meters
 from router.switchboard import Switchboard
-from router.wire.client import HEAD, Client
+from router.wire.client import Client
+from router.wire.client_socket import HEAD
 from router.wire.poller import Poller
 from router.wire.preface import Preface
 from router.wire.tls import Certificate, TlsSocket

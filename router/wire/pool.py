@@ -12,6 +12,7 @@ from router.http1.response import Response
 from router.http1.sender import Limits
 from router.wire.poller import Poller
 from router.wire.upstream import UpstreamConnection
+from router.wire.upstream_socket import UpstreamSocket
 
 
 class Pool:
@@ -24,7 +25,7 @@ class Pool:
         self.most_idle = most_idle  # idle connections of one endpoint
         self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
         self.last_response = self.responses.get
-        self.open_now: set[UpstreamConnection] = set()
+        self.open_now: set[UpstreamSocket] = set()
 
     def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
         """As Connector.open."""
@@ -48,14 +49,14 @@ class Pool:
         """How long to keep a connection that the function keeps so long (Keep-Alive: timeout=N): not into its last second."""
         return min(self.idle, seconds - 1.0)
 
-    def forget(self, connection: UpstreamConnection) -> None:
+    def forget(self, connection: UpstreamSocket) -> None:
         """An idle connection ended."""
         try:
             connection.upstream.idle.remove(connection)
         except ValueError:
             pass  # taken out in the same breath
 
-    def closed(self, connection: UpstreamConnection) -> None:
+    def closed(self, connection: UpstreamSocket) -> None:
         """Close its socket."""
         self.open_now.discard(connection)
         self.poller.close_socket(connection.sock)

@@ -5,7 +5,6 @@ Between exchanges it lies in its endpoint's list of idle connections, watched, s
 
 from __future__ import annotations
 
-import errno
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -20,66 +19,26 @@ from router.http1.response import Response, read_response
 from router.streams import Buffer
 from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
 from router.wire.poller import BROKEN, READ, WRITE
+from router.wire.upstream_socket import CHUNKS, CLOSE, CLOSED, HEAD, LENGTH, TUNNEL, UpstreamSocket
 
 if TYPE_CHECKING:
     from router.wire.pool import Pool
 
-_HEAD: Final = 0
-_LENGTH: Final = 1
-_CHUNKED: Final = 2
-_CLOSE: Final = 3
-_TUNNEL: Final = 4
-_CLOSED: Final = 5
-
 MOST_INTERIM: Final = 16  # 1xx responses to one request: more is a function gone wild
-
-
 _NONE: Final = Response(b"", 0, b"", 0, False)
 
 
-class UpstreamConnection:
+class UpstreamConnection(UpstreamSocket):
     """One socket to one endpoint."""
 
-    __slots__ = (
-        *(
-            "buf",
-            "chunked",
-            "chunking",
-            "connected",
-            "deaf",
-            "ending",
-            "events",
-            "exchange",
-            "expires",
-            "fd",
-            "interim",
-            "keep",
-            "left",
-        ),
-        *("out", "pool", "recv_into", "response", "row", "send_bytes", "sock", "state", "upstream"),
-    )
+    __slots__ = ("chunked", "chunking", "expires", "keep", "left", "response")
 
     def __init__(self, pool: Pool, upstream: balance.Upstream, exchange: Exchange, sock: socket.socket, connected: bool) -> None:
-        self.pool = pool
-        self.upstream = upstream
-        self.row = exchange.row
-        self.exchange: Exchange | None = exchange
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.recv_into = sock.recv_into
-        self.send_bytes = sock.send
-        self.connected = connected
-        self.state = _HEAD
-        self.events = READ if connected else WRITE
-        self.buf = b""  # of an unfinished head
-        self.out = b""  # what the kernel did not take yet
+        super().__init__(pool, upstream, exchange, sock, connected)
         self.left = 0  # bytes of the response's body
         self.chunked: ChunkedReader | None = None
         self.chunking = False  # the request's body is chunked
-        self.interim = 0
         self.keep = True  # nothing speaks against using the connection again
-        self.deaf = False  # the function takes no more of this request, but may still answer
-        self.ending = False  # shut the write side down once `out` is empty
         self.expires = 0.0
         self.response = _NONE  # the last one
         pool.poller.watch(self.fd, self, self.events)
@@ -108,7 +67,7 @@ class UpstreamConnection:
 
     def send_end(self, trailers: bytes) -> None:
         """As Upward.send_end."""
-        if self.state == _TUNNEL:
+        if self.state == TUNNEL:
             self.ending = True
             self._shut()
         elif self.chunking:
@@ -142,22 +101,9 @@ class UpstreamConnection:
             self._set(READ)
         self.interim = 0
 
-    def abort(self) -> None:
-        """As Upward.abort."""
-        self.exchange = None
-        self.close()
-
     def crashed(self) -> None:
         """A defect of ours in `on_event`: the client must not wait for what will not come. Nothing is sent again."""
         self._lost("malformed", answered=True)
-
-    def close(self) -> None:
-        """Close it. Nothing is reported."""
-        if self.state != _CLOSED:
-            self.state = _CLOSED
-            self.connected = False
-            self.row.upstream_closed()
-            self.pool.closed(self)
 
     # from the poller
 
@@ -193,7 +139,7 @@ class UpstreamConnection:
         """Anything but plain reading. False: there is nothing to read."""
         if events & WRITE:
             self._writable()
-        if self.state == _CLOSED or not events & (READ | BROKEN):
+        if self.state == CLOSED or not events & (READ | BROKEN):
             return False
         if not self.connected:
             self._lost("connect")
@@ -216,18 +162,18 @@ class UpstreamConnection:
 
     def _continue(self, exchange: Exchange, n: int) -> None:
         state = self.state
-        if state == _HEAD:
+        if state == HEAD:
             self._head_in_parts(exchange, self.buf + VIEW[:n].tobytes())
-        elif state == _LENGTH:
+        elif state == LENGTH:
             self._length(exchange, n)
-        elif state == _CHUNKED:
+        elif state == CHUNKS:
             self._chunks(exchange, BUFFER, n)
         else:
             exchange.response_data(VIEW[:n])
 
     def _head_in_parts(self, exchange: Exchange, data: bytes) -> None:
         """Interim responses, and heads that came in pieces."""
-        while self.state == _HEAD:
+        while self.state == HEAD:
             end = data.find(b"\r\n\r\n") + 2
             if end < 2:
                 if len(data) > self.pool.limits.head:
@@ -278,20 +224,20 @@ class UpstreamConnection:
         self.keep = self.keep and len(data) <= length
         self.left = length - len(data)
         if self.left > 0:
-            self.state = _LENGTH
+            self.state = LENGTH
         exchange.respond(response, data[:length], self.left <= 0, None)
 
     def _respond_by_framing(self, exchange: Exchange, response: Response, data: bytes) -> None:
         if response.length == CHUNKED:
-            self.state = _CHUNKED
+            self.state = CHUNKS
             self.chunked = ChunkedReader()
         else:
-            self.state = _CLOSE
+            self.state = CLOSE
             self.keep = False
         exchange.respond(response, b"", False, None)
         if not data or self.exchange is not exchange:
             return
-        if self.state == _CHUNKED:
+        if self.state == CHUNKS:
             self._chunks(exchange, data, len(data))
         else:
             exchange.response_data(data)
@@ -300,7 +246,7 @@ class UpstreamConnection:
         if not exchange.switch(response):
             self._lost("malformed", answered=True)
             return
-        self.state = _TUNNEL
+        self.state = TUNNEL
         self.keep = False
         if data and self.exchange is exchange:
             exchange.response_data(data)
@@ -313,7 +259,7 @@ class UpstreamConnection:
             return
         self.keep = self.keep and n == left
         self.left = 0
-        self.state = _HEAD
+        self.state = HEAD
         exchange.response_data(VIEW[:left])
         if self.exchange is exchange:
             exchange.response_end(b"")
@@ -328,30 +274,20 @@ class UpstreamConnection:
         if reader.done and self.exchange is exchange:
             self.keep = self.keep and stop == end
             self.chunked = None
-            self.state = _HEAD
+            self.state = HEAD
             exchange.response_end(reader.trailers)
 
     def _ended(self, exchange: Exchange) -> None:
         """EOF."""
-        if self.state == _CLOSE:
+        if self.state == CLOSE:
             exchange.response_end(b"")
-        elif self.state != _TUNNEL:
+        elif self.state != TUNNEL:
             self._lost("reset")
         elif exchange.ended:  # told before: this is the hang-up of both directions, which no poller can be asked to keep back
             exchange.tunnel_over()
         else:
             self._set(self.events & ~READ)
             exchange.response_end(b"")
-
-    def _lost(self, failure: str, answered: bool = False) -> None:
-        """The connection is of no use any more: tell the exchange, if there is one."""
-        exchange, self.exchange = self.exchange, None
-        answered = answered or bool(self.buf) or self.interim > 0 or failure == "malformed"
-        if exchange is None:
-            self.pool.forget(self)
-        self.close()
-        if exchange is not None:
-            exchange.upstream_lost(answered, failure)
 
     # writing
 
@@ -381,84 +317,6 @@ class UpstreamConnection:
         if taken != len(data):
             self._keep_back(data[taken:])
         return True
-
-    def _write(self, parts: list[Buffer]) -> None:
-        if self.deaf or not parts:
-            return
-        if self.out:
-            self._keep_back(self.out + b"".join(parts))
-            return
-        try:
-            if len(parts) == 1:
-                taken = self.send_bytes(parts[0])
-            else:
-                taken = self.sock.sendmsg(parts)
-        except BUSY:
-            taken = 0
-        except OSError:
-            self._stop_writing()
-            return
-        if taken != sum(len(part) for part in parts):
-            self._keep_back(b"".join(parts)[taken:])
-
-    def _keep_back(self, rest: bytes) -> None:
-        self.out = rest
-        self._set(self.events | WRITE)
-        if self.exchange is not None:
-            self.exchange.upstream_full()
-
-    def _stop_writing(self) -> None:
-        """The function closed its side. Its answer may be there already, so reading goes on and will tell."""
-        self.deaf = True
-        self.out = b""
-        self._set((self.events | READ) & ~WRITE)
-
-    def _writable(self) -> None:
-        if not self.connected:
-            self._try_connected()
-            return
-        if self.out:
-            try:
-                taken = self.send_bytes(self.out)
-            except BUSY:
-                return
-            except OSError:
-                self._stop_writing()
-                return
-            self.out = self.out[taken:]
-            if self.out:
-                return
-        self._set(self.events & ~WRITE)
-        self._shut()
-        if self.exchange is not None:
-            self.exchange.upstream_ready()
-
-    def _shut(self) -> None:
-        if self.ending and not self.out:
-            self.ending = False
-            try:
-                self.sock.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # it is gone, and reading will tell
-
-    # connecting
-
-    def _try_connected(self) -> None:
-        error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error in (errno.EINPROGRESS, errno.EALREADY):
-            return
-        if error:
-            self._lost("connect")
-            return
-        self.connected = True
-        self._set(READ)
-        if self.exchange is not None:
-            self.exchange.connected()
-
-    def _set(self, events: int) -> None:
-        if events != self.events and self.state != _CLOSED:
-            self.events = events
-            self.pool.poller.change(self.fd, events)
 
 
 def _in_place(head: bytes, start: int, end: int) -> memoryview | None:

@@ -298,8 +298,8 @@ WIRES = (
     Defect(
         "a short answer passed on as whole",
         UPSTREAM,
-        '        elif self.state != _TUNNEL:\n            self._lost("reset")',
-        '        elif self.state != _TUNNEL:\n            exchange.response_end(b"")',
+        '        elif self.state != TUNNEL:\n            self._lost("reset")',
+        '        elif self.state != TUNNEL:\n            exchange.response_end(b"")',
         (FUNCTIONS, FAULTS),
     ),
     Defect(
