@@ -63,19 +63,27 @@ class Seen(Generic[T]):
             self._written.pop(Key(namespace, name), None)
 
     def _heard(self, delta: Delta[T]) -> None:
-        written = self._written.get(delta.key)
-        if delta.new is None or written is None or _version(delta.new) >= _version(written):
-            self._written.pop(delta.key, None)
-        for item in (delta.old, delta.new):
-            if item is not None:
-                keys = self._of.setdefault(_function(item), set())
-                (keys.add if item is delta.new else keys.discard)(delta.key)
-                if not keys:
-                    del self._of[_function(item)]
         changed = delta.new or delta.old
         assert changed is not None
+        if not self._outdated(delta, changed):
+            self._written.pop(delta.key, None)
+        for item, add in ((delta.old, False), (self.get(*delta.key), True)):
+            if item is not None:
+                keys = self._of.setdefault(_function(item), set())
+                (keys.add if add else keys.discard)(delta.key)
+                if not keys:
+                    del self._of[_function(item)]
         for watcher in self._watchers:
             watcher(*_function(changed))
+
+    def _outdated(self, delta: Delta[T], changed: T) -> bool:
+        """What we wrote is newer than what is told: a later version, or what was made anew under the name of what went."""
+        written = self._written.get(delta.key)
+        if written is None:
+            return False
+        if delta.new is None:
+            return written.metadata.uid != changed.metadata.uid
+        return _version(changed) < _version(written)
 
 
 def _version(item: Object) -> int:

@@ -173,8 +173,9 @@ class KubeFunctionStore:
             return True
         try:
             await self._client.delete(FUNCTIONS, name, project)
+            self.functions.wrote(await self._client.get(FUNCTIONS, name, project))
         except NotFound:
-            return False
+            self.functions.deleted(project, name)  # it had no finalizer of ours, or of anybody
         return True
 
     async def remove(self, project: str, name: str) -> None:

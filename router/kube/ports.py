@@ -11,21 +11,17 @@ from router.ports import Routes
 from router.slots import Need
 
 
-class Told(Routes, Protocol):
-    """What the catalog needs of it."""
+class Plane(Routes, Protocol):
+    """router.dataplane.DataPlane is one."""
 
     def starting(self, yes: bool) -> None:
         """Not all routes are known yet: a name without one is answered 503, never 404."""
 
-    def scheduled(self, key: RouteKey) -> None:
-        """A route's first address appeared."""
-
-
-class Plane(Told, Protocol):
-    """router.dataplane.DataPlane is one."""
-
     def woken(self, key: RouteKey) -> None:
         """The write that wakes a route is done."""
+
+    def scheduled(self, key: RouteKey) -> None:
+        """A route's first address appeared."""
 
     def samples(self) -> Mapping[RouteKey, Sample]:
         """The load since the last call."""

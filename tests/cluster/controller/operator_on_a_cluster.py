@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from kube_world import until as until
 from router_on_a_cluster import RBAC, RESOURCES, Place, Router, _authority, _rights
 
 from kube.client import Client
-from kube.errors import Conflict, KubeError, NotFound
+from kube.errors import KubeError, NotFound
 from kube.resource import DEPLOYMENTS, SERVICES, Resource
 from kube.watch import Scope
 
@@ -283,14 +283,12 @@ async def _controllers(place: Place, folder: Path) -> AsyncIterator[Operated]:
 
 
 async def _leave(found: Operated) -> None:
-    """Let functions go as they should, where there still is a controller; take the finalizers away where there is none."""
-    for each in await found.client.list(FUNCTIONS, Scope(found.namespace)):
-        try:
-            await found.client.merge(FUNCTIONS, each["metadata"]["name"], {"metadata": {"finalizers": None}}, found.namespace)
-        except (NotFound, Conflict):
-            pass
+    """Stop the controllers, then let the functions go without them."""
     for controller in found.controllers:
         await controller.stop()
+    for each in await found.client.list(FUNCTIONS, Scope(found.namespace)):
+        with suppress(NotFound):
+            await found.client.merge(FUNCTIONS, each["metadata"]["name"], {"metadata": {"finalizers": None}}, found.namespace)
 
 
 async def _kubeconfig(place: Place) -> dict[str, Any]:
