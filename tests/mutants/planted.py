@@ -1,4 +1,5 @@
-"""Defects to plant: each removes one check of the data plane. A test that does not fail on one of these proves nothing.
+"""Defects to plant: each removes one check of the data plane, or of what routers agree on. A test that
+does not fail on one of these proves nothing.
 
 `tests` are the arguments of pytest that should catch it, fastest first; `old` stands exactly once in the file.
 """
@@ -327,4 +328,53 @@ WIRES = (
     Defect("the last second of an idle connection", "router/wire/pool.py", "seconds - 1.0", "seconds + 60.0", (FUNCTIONS,)),
 )
 
-DEFECTS = (*HTTP1, *CORE_PARTS, *WIRES)
+LEDGER = "tests/unit/router_kube/test_ledger_of_slots.py"
+ROUNDS = "tests/unit/router_kube/test_rounds_of_routers.py"
+ROSTER = "tests/unit/router_kube/test_roster_of_routers.py"
+
+ROUTERS = (
+    Defect(
+        "slots that move before all have said what they have",
+        "router/kube/peers/ledger.py",
+        "    if not young:\n        slots.moves(now)",
+        "    slots.moves(now)",
+        (LEDGER,),
+    ),
+    Defect(
+        "a dead member that keeps its slots",
+        "router/kube/peers/ledger.py",
+        "or young or not gone(one.name)",
+        "or True",
+        (LEDGER,),
+    ),
+    Defect(
+        "a round that is agreed over somebody's head",
+        "router/kube/peers/rounds.py",
+        " or not set(members) <= {known.asker, *known.empty}:",
+        ":",
+        (ROUNDS,),
+    ),
+    Defect(
+        "a refusal that overrules what is agreed",
+        "router/kube/peers/rounds.py",
+        'state="refused") if known.state == "open" else None',
+        'state="refused")',
+        (ROUNDS,),
+    ),
+    Defect(
+        "a board that began anew and is believed at once",
+        "router/kube/peers/roster.py",
+        "self.expected if beat.age < self.terms.lease else frozenset()",
+        "frozenset()",
+        (ROSTER,),
+    ),
+    Defect(
+        "a member taken for dead by one look",
+        "router/kube/peers/roster.py",
+        "now - self._missing.setdefault(member, now) >= self.terms.missing",
+        "self._missing.setdefault(member, now) <= now",
+        (ROSTER,),
+    ),
+)
+
+DEFECTS = (*HTTP1, *CORE_PARTS, *WIRES, *ROUTERS)

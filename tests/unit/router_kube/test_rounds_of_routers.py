@@ -18,7 +18,9 @@ def test_a_round_is_agreed_when_all_other_members_have_nothing_there() -> None:
     one = answered(one, "b") or one
     assert answered(one, "b") is None and agreed(one, MEMBERS) is None
     one = answered(one, "c") or one
-    assert (agreed(one, MEMBERS) or one).state == "agreed"
+    end = agreed(one, MEMBERS) or one
+    assert end.state == "agreed" and refused(end) is None and answered(end, "d") is None
+    assert (over(end, False) or end).state == "kept" and refused(over(end, True) or end) is None
     assert agreed(one, (*MEMBERS, "newcomer")) is None
 
 
