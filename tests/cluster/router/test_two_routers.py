@@ -94,9 +94,8 @@ def test_1000_arrivals_at_two_routers_around_the_moment_of_scale_to_zero_are_all
                     else:  # the arrivals were before it
                         usual += 0.2
             cancelled = sum([await router.metric(PREFIX + "cancelled_total") for router in routers])
-            print(
-                f"{dict(codes)}; {200 * near} of them within 200 ms of {near} writes of zero; {zeros} in all, {cancelled:.0f} cancelled"
-            )
+            around = f"{200 * near} within 200 ms of {near} writes of zero"
+            print(f"{dict(codes)}; {around}; {zeros} in all, {cancelled:.0f} cancelled")
             assert set(codes) == {200}
 
     on_cluster(scenario, tmp_path, 280)
