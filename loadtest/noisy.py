@@ -27,6 +27,7 @@ from router.metrics import RouterMetrics
 from router.model import Backend, Endpoint, Route, RouteKey
 from router.settings import Settings
 from router.wire.poller import new_event_loop
+from router.workers.crew import step_back
 from router.workers.plane import WorkersPlane
 
 DELTAS = 200  # a second
@@ -97,6 +98,7 @@ async def serve(listen: str, admin_address: str, function: str, routes: int) -> 
     noise = Noise(plane, function, routes)
     plane.listen(*bind_all(listen, settings.workers))
     await plane.up()
+    step_back()
     loop.add_signal_handler(signal.SIGUSR1, noise.toggle)
     gc.collect()
     gc.freeze()

@@ -90,6 +90,7 @@ async def work(settings: Settings, routes: list[Route], listeners: list[socket.s
 
 async def employ(settings: Settings, routes: list[Route], listeners: list[socket.socket]) -> WorkersPlane:
     """Workers that have the table and accept clients."""
+    from router.workers.crew import step_back
     from router.workers.plane import WorkersPlane  # only then: the messages to workers take 6 MiB
 
     plane = WorkersPlane(settings, Nobody())
@@ -97,6 +98,7 @@ async def employ(settings: Settings, routes: list[Route], listeners: list[socket
         plane.put(route)
     plane.listen(*listeners)
     await plane.up()
+    step_back()
     return plane
 
 

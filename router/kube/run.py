@@ -36,6 +36,7 @@ from router.settings import BadSetting, Settings
 from router.settings import load as settings_of
 from router.wire.poller import new_event_loop
 from router.workers import book
+from router.workers.crew import step_back
 from router.workers.errors import WorkerFailed
 from router.workers.plane import WorkersPlane
 
@@ -103,6 +104,8 @@ async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket
         try:
             plane.listen(*traffic)
             await plane.up()
+            if settings.workers:
+                step_back()
             async with asyncio.TaskGroup() as tasks, admin.serve(app, admin_socket):
                 following = tasks.create_task(control.run(), name="cluster")
                 where = name_of(traffic[0]), name_of(admin_socket), client.access.server

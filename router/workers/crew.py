@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from router.wire.poller import poller_of
 from router.workers import messages
 from router.workers.errors import WorkerFailed
-from router.workers.process import Process, Receive
+from router.workers.process import Process, Receive, Started
 
 log = logging.getLogger("router")
 
 LIVED: Final = 5.0  # seconds after which a worker that dies is replaced at once
 LONGEST: Final = 5.0  # seconds between two tries, at most
+LOWER: Final = 5  # steps of niceness: a third of a worker's share where both want one CPU
 REAP: Final = 0.02  # seconds between looks whether a child has ended
 
 
@@ -47,6 +51,9 @@ class Crew:
         self._ended: list[Process] = []
         self._number = 0
         self._ending = False
+        # Children have the priority of the thread that starts them: this one keeps what we have now (see `step_back`).
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="starts-workers")
+        self._starter.submit(int).result()
 
     def start(self) -> None:
         """Start all. Raises OSError."""
@@ -75,6 +82,7 @@ class Crew:
             process.end()
         for process in self._children():
             process.child.wait()
+        self._starter.shutdown()
 
     def _children(self) -> list[Process]:
         return [*self.processes.values(), *self._ended]
@@ -82,7 +90,9 @@ class Crew:
     def _hire(self, place: int) -> None:
         self._number += 1
         self._began[place] = time.monotonic()
-        process = Process(f"{place}.{self._number}", self._listeners[place], self._poller, self._heard, self._lost)
+        name, listener = f"{place}.{self._number}", self._listeners[place]
+        started = self._starter.submit(Started, listener).result()
+        process = Process(name, started, self._poller, self._heard, self._lost)
         self.processes[place] = process
         self._hired(process)
 
@@ -128,3 +138,12 @@ class Crew:
         self._ended = [process for process in self._ended if not process.gone()]
         if self._ended and not self._ending:
             self._loop.call_later(REAP, self._reap)
+
+
+def step_back() -> None:
+    """The control process lets workers go first where CPUs are short: a scrape or a tick of it is long, and nobody waits for it.
+
+    On Linux niceness is a thread's own, so this says nothing of workers that are started later; elsewhere nothing is done.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + LOWER))

@@ -17,15 +17,11 @@ from router.workers.channel import Channel
 Receive = Callable[["Process", messages.Report], None]
 
 
-class Process:
-    """A child that was started a moment ago. Raises OSError when there can be none."""
+class Started:
+    """A child, its end of the channel, and its book. Raises OSError when there can be none."""
 
-    def __init__(
-        self, name: str, listener: socket.socket, poller: Poller, receive: Receive, lost: Callable[[Process], None]
-    ) -> None:
-        self.name = name  # of this one process: who takes its place has another
-        self.ready = False
-        ours, theirs = socket.socketpair()
+    def __init__(self, listener: socket.socket) -> None:
+        self.channel, theirs = socket.socketpair()
         fd = book.make()
         inherited = (theirs.fileno(), fd, listener.fileno())
         with theirs:
@@ -33,10 +29,20 @@ class Process:
             command = [sys.executable, *safe, "-m", "router.workers.worker", *map(str, inherited)]
             self.child = subprocess.Popen(command, pass_fds=inherited, stdin=subprocess.DEVNULL)
         self.book = book.open_book(fd)
+
+
+class Process:
+    """A child that was started a moment ago, and what it says."""
+
+    def __init__(self, name: str, started: Started, poller: Poller, receive: Receive, lost: Callable[[Process], None]) -> None:
+        self.name = name  # of this one process: who takes its place has another
+        self.ready = False
+        self.child = started.child
+        self.book = started.book
         self._samples = Samples(self.book)
         self._last: dict[str, Sample] = {}
         self._channel: Channel[messages.Report] = Channel(
-            poller, ours, messages.Report, lambda report: receive(self, report), lambda: lost(self)
+            poller, started.channel, messages.Report, lambda report: receive(self, report), lambda: lost(self)
         )
 
     def send(self, *orders: Any) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from router.proxy_protocol import SIGNATURE
+from router.workers.crew import LOWER
 
 CERTIFICATES = Path(__file__).resolve().parents[1] / "router"
 PATIENCE = 20.0  # seconds
@@ -120,6 +121,24 @@ def test_workers_whose_control_process_was_killed_finish_what_is_in_flight_and_e
         function.sendall(ANSWER)
         assert client.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
         assert gone(workers)
+
+
+def test_a_worker_goes_before_the_control_process_also_when_it_took_anothers_place(tmp_path: Path) -> None:
+    with running(tmp_path) as router:
+        router.port()
+        first, _ = children(router.process.pid)
+        os.kill(first, signal.SIGKILL)
+        assert gone([first])
+        end = time.monotonic() + PATIENCE
+        while len(workers := [pid for pid in children(router.process.pid) if pid != first]) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in (router.process.pid, *workers)] == [
+            min(19, own + LOWER),
+            own,
+            own,
+        ]
 
 
 def test_tls_the_proxy_protocol_and_the_access_log_work_in_workers(tmp_path: Path) -> None:
