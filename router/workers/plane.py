@@ -25,6 +25,8 @@ from router.workers.stock import Stocktaking
 log = logging.getLogger("router")
 
 BEAT: Final = 0.95  # seconds after one reading of samples, at which workers write down those that the next one reads
+LOOK_AFTER: Final = 5.0  # seconds between looks whether workers are alive
+SILENT: Final = 3  # looks in a row at which a worker has said nothing before it is taken for dead
 AFTER_DRAIN: Final = 2.0  # seconds beyond its grace that a worker may take to end
 
 Note = Callable[[Process], None]
@@ -44,6 +46,7 @@ class WorkersPlane:
         left: Note = lambda _: None,
         forgotten: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self.look_after = LOOK_AFTER
         self._settings = settings
         self._scaler = scaler
         self._joined = joined
@@ -54,6 +57,7 @@ class WorkersPlane:
         self._keys: dict[str, RouteKey] = {}  # by label
         self._starting = False
         self._beating: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._stock = Stocktaking(self.processes)
         self._lending = Lending(self.processes, scaler.wake)
         self.crew: Crew | None = None
@@ -142,6 +146,7 @@ class WorkersPlane:
             Certificate(self._settings.tls_certificate, self._settings.tls_key)  # said once, and before anybody starts
         self.crew = Crew(listeners, self._hired, self._heard, self._gone)
         self.crew.start()
+        self._look_after()
 
     async def up(self) -> None:
         """Until every worker accepts clients. Raises WorkerFailed when one could not begin."""
@@ -150,6 +155,7 @@ class WorkersPlane:
 
     async def drain(self, grace: float, delay: float = 0.0) -> None:
         """As router.dataplane.DataPlane.drain, in all workers at the same time; returns when they have ended."""
+        self._stop_looking()
         if self.crew is not None:
             self.crew.close_listeners()
             self._send(messages.Drain(grace, delay))
@@ -157,10 +163,25 @@ class WorkersPlane:
 
     def close(self) -> None:
         """End at once; what is in flight is broken off."""
-        if self._beating is not None:
-            self._beating.cancel()
+        self._stop_looking()
         if self.crew is not None:
             self.crew.close()
+
+    def _stop_looking(self) -> None:
+        for timer in (self._beating, self._looking):
+            if timer is not None:
+                timer.cancel()
+
+    def _look_after(self) -> None:
+        """A worker that hangs is as good as dead, and the kernel goes on giving it connections."""
+        self._looking = self._loop.call_later(self.look_after, self._look_after)
+        for process in self.processes():
+            if process.ready and process.silent() >= SILENT:
+                log.error(
+                    "worker %s (pid %d) has been silent for %g s", process.name, process.child.pid, SILENT * self.look_after
+                )
+                process.abandon()
+            process.send(messages.Beat())
 
     def _beat(self) -> None:
         self._beating = None

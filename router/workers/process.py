@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autoscaler.model import Sample
+from router.meters import BEAT, read_worker
 from router.samples import Samples
 from router.wire.poller import Poller
 from router.workers import book, messages
@@ -40,6 +41,8 @@ class Process:
         self.child = started.child
         self.book = started.book
         self._samples = Samples(self.book)
+        self._beat = -1
+        self._silent = 0
         self._last: dict[str, Sample] = {}
         self._channel: Channel[messages.Report] = Channel(
             poller, started.channel, messages.Report, lambda report: receive(self, report), lambda: lost(self)
@@ -59,6 +62,17 @@ class Process:
             self._last = read[1]
             return self._last
         return {label: Sample(one.at, one.concurrency, 0, one.present) for label, one in self._last.items()}
+
+    def silent(self) -> int:
+        """Calls in a row at which its book said no more than before."""
+        beat = read_worker(self.book)[BEAT]
+        self._silent = self._silent + 1 if beat == self._beat else 0
+        self._beat = beat
+        return self._silent
+
+    def abandon(self) -> None:
+        """It is taken for dead: as if its channel had ended."""
+        self._channel.abort()
 
     def gone(self) -> bool:
         """The child has ended, and is reaped."""

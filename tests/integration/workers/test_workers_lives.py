@@ -99,3 +99,53 @@ def test_a_drain_lets_what_is_in_flight_finish_in_every_worker() -> None:
         assert [process.child.returncode for process in processes] == [0, 0]
 
     run(story)
+
+
+def test_a_worker_that_hangs_is_taken_for_dead() -> None:
+    async def story(world: World) -> None:
+        world.put(world.function.address)
+        world.crewed.look_after = 0.05
+        world.crewed._look_after()
+        await until(lambda: world.process(0).silent() == 0)
+        os.kill(world.process(0).child.pid, signal.SIGSTOP)
+        async with asyncio.timeout(10):
+            assert await (await world.client()).get() == 200
+
+    run(story, workers=1)
+
+
+def test_workers_that_are_killed_under_load_cost_only_what_was_on_their_connections() -> None:
+    async def story(world: World) -> None:
+        world.function.seconds = 0.002
+        world.put(world.function.address)
+        done = lost = 0
+        stop = asyncio.Event()
+
+        async def caller() -> None:
+            nonlocal done, lost
+            while not stop.is_set():
+                client = await world.client()  # never refused: control holds the listeners
+                try:
+                    while not stop.is_set():
+                        assert await client.get() == 200
+                        done += 1
+                except (EOFError, ConnectionError):
+                    lost += 1
+
+        callers = [asyncio.create_task(caller()) for _ in range(8)]
+        counted = 0.0
+        for place in (0, 1, 0):
+            victim, before = world.process(place), done
+            os.kill(victim.child.pid, signal.SIGKILL)
+            while world.places().get(place, victim) is victim or done < before + 50:
+                now = world.counted("requests_total", code="2xx")
+                assert now >= counted, "a counter went backwards"
+                counted = now
+                await asyncio.sleep(0.01)
+        stop.set()
+        await asyncio.gather(*callers)
+        assert lost <= 3 * 8
+        # An answer may have left in a worker's last breath, before it was counted.
+        assert done - 3 <= world.counted("requests_total", code="2xx") <= done + lost
+
+    run(story)
