@@ -50,7 +50,7 @@ test-compiled: compile ## Run the data plane's tests on the compiled router
 bench: $(STAMP) ## Compare the router, compiled and plain, with nginx, HAProxy and others (Linux; ARGS="--rounds 9")
 	@$(BIN)/python -m loadtest.compare install --needed
 	@$${CLOUDBASE_PYTHON:-$(BIN)/python} -m router.compile --try
-	@$(BIN)/python -m loadtest.compare run --plain $(ARGS) -- loadtest/bench-launcher
+	@$(BIN)/python -m loadtest.compare run --plain --routes 10000 $(ARGS) -- loadtest/bench-launcher
 
 LOADTEST := .cache/loadtest-venv
 

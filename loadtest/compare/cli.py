@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, command: list[str]) -> Result:
         raise Fault("two CPUs are needed: one for the proxy, one for the load")
     proxy_cpu, load_cpu = cpus[0], cpus[-1]  # far apart: rarely two threads of one core
     os.sched_setaffinity(0, {load_cpu})  # wrk inherits it
-    services = targets(args.peers, command, args.plain)
+    services = targets(args.peers, command, args.plain, args.routes)
     names = [name for name in args.scenarios if name != IDLE]
     backend = Service("backend", [str(BIN / "backend"), str(PORT)], PORT)
     with running(backend, load_cpu, lambda it: until_right(it, lambda same: Client(same.port).expect("/x", HELLO))):
@@ -112,5 +112,6 @@ def _arguments() -> argparse.ArgumentParser:
     )
     it.add_argument("--seconds", type=int, default=3, help="length of a sample (3)")
     it.add_argument("--plain", action="store_true", help="measure COMMAND a second time as `plain`, with CLOUDBASE_PLAIN=1")
+    it.add_argument("--routes", type=int, default=0, metavar="N", help="and once more as `many routes`, with BENCH_ROUTES=N")
     it.add_argument("--json", type=Path, metavar="FILE", help="write all samples and rows here too")
     return parser

@@ -34,14 +34,16 @@ PEERS = {
 DEFAULT_PEERS = "go,traefik,envoy,caddy,nginx,haproxy,relay"
 
 
-def targets(peers: list[str], command: list[str], plain: bool = False) -> list[Service]:
+def targets(peers: list[str], command: list[str], plain: bool = False, routes: int = 0) -> list[Service]:
     """The router under test, if there is a command for it, and the peers in the order asked for, each on its port.
 
-    With `plain` the router's plain build is measured, too, beside the one that starts by itself.
+    Beside the router that starts by itself: with `plain` its plain build, with `routes` one that has so many of them.
     """
     found = [router(command)] if command else []
     if command and plain:
         found.append(router(command, "plain", PORT + 2 + len(PEERS), {"CLOUDBASE_PLAIN": "1"}))
+    if command and routes:
+        found.append(router(command, "many routes", PORT + 3 + len(PEERS), {"BENCH_ROUTES": str(routes)}))
     ports = dict(zip(PEERS, range(PORT + 2, PORT + 2 + len(PEERS)), strict=True))
     return found + [peer(name, ports[name]) for name in peers]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from loadtest.compare.table import Row
 
 BEST = ("nginx", "haproxy")
+MANY_ROUTES = 0.95  # of the speed with one
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ COLUMNS = {
     "go": ("/go", ""),
     "traefik": ("/traefik", ""),
     "relay": ("/relay", ""),
+    "many": (f"many routes (must {MANY_ROUTES:g})", ""),
 }
 
 
@@ -74,6 +76,8 @@ def _row(name: str, promise: Promise, targets: Mapping[str, Row]) -> Row:
     ):
         if goal and peer in targets:
             row[peer] = _against(peer, targets, field, goal, must)
+    if "many routes" in targets and not promise.most:
+        row["many"] = _shown(float(targets["many routes"][field]) / float(targets["router"][field]), MANY_ROUTES)
     return row
 
 

@@ -24,7 +24,6 @@ class Pool:
         self.idle = idle  # seconds that a connection is kept idle
         self.most_idle = most_idle  # idle connections of one endpoint
         self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
-        self.last_response = self.responses.get
         self.open_now: set[UpstreamSocket] = set()
 
     def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
@@ -62,14 +61,16 @@ class Pool:
         self.poller.close_socket(connection.sock)
 
     def sweep(self, now: float) -> None:
-        """Close the idle connections whose time is over, and those of endpoints that went."""
-        for upstream in {connection.upstream for connection in self.open_now}:
-            keep = [] if upstream.gone else [connection for connection in upstream.idle if connection.expires > now]
-            for connection in [connection for connection in upstream.idle if connection not in keep]:
+        """Close the idle connections whose time is over, and those of endpoints that went; keep no head of one without any."""
+        connected = {connection.upstream for connection in self.open_now}
+        for upstream in connected:
+            over = [connection for connection in upstream.idle if upstream.gone or connection.expires <= now]
+            if over:
+                upstream.idle[:] = [] if upstream.gone else [one for one in upstream.idle if one.expires > now]
+            for connection in over:
                 connection.close()
-            upstream.idle[:] = keep
-            if upstream.gone:
-                self.responses.pop(upstream, None)
+        for upstream in self.responses.keys() - connected:
+            del self.responses[upstream]
 
     def close(self) -> None:
         """Close all."""

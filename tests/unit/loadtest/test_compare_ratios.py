@@ -82,7 +82,7 @@ def test_errors_under_load_are_named_by_target_and_scenario() -> None:
 
 
 def test_each_promise_stands_beside_what_was_found_and_what_was_missed_is_marked() -> None:
-    found = {"router": 100.0, "plain": 80.0, "nginx": 99.0, "haproxy": 70.0, "go": 30.0, "relay": 120.0}
+    found = {"router": 100.0, "plain": 80.0, "nginx": 99.0, "haproxy": 70.0, "go": 30.0, "relay": 120.0, "many routes": 94.0}
     rows = load_rows([sample(target, figure) for target, figure in found.items()], list(found))
 
     (row,) = promise_rows({"get": rows})
@@ -91,6 +91,7 @@ def test_each_promise_stands_beside_what_was_found_and_what_was_missed_is_marked
     assert row["plain"] == "0.81!"
     assert row["go"] == "3.33 (goal 3), plain 2.67! (must 2.7)"
     assert row["relay"] == "0.83 (goal 0.7), plain 0.67 (must 0.6)"
+    assert row["many"] == "0.94!"
     assert "traefik" not in row
 
 

@@ -43,12 +43,13 @@ def test_the_router_is_told_where_to_listen_and_where_to_forward_to() -> None:
 
 
 def test_the_plain_build_of_the_router_can_be_measured_beside_the_one_that_starts_by_itself() -> None:
-    router, plain, relay = peers.targets(["relay"], ["run-it"], plain=True)
+    router, plain, many, relay = peers.targets(["relay"], ["run-it"], plain=True, routes=7)
 
-    assert (router.name, plain.name) == ("router", "plain")
+    assert (router.name, plain.name, many.name) == ("router", "plain", "many routes")
+    assert many.env["BENCH_ROUTES"] == "7"
     assert "CLOUDBASE_PLAIN" not in router.env or router.env["CLOUDBASE_PLAIN"] == os.environ["CLOUDBASE_PLAIN"]
     assert plain.env["CLOUDBASE_PLAIN"] == "1"
-    assert len({router.port, plain.port, relay.port, place.PORT}) == 4
+    assert len({router.port, plain.port, many.port, relay.port, place.PORT}) == 5
 
 
 @pytest.mark.parametrize("name", PEERS)

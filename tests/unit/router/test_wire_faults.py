@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.wire.listener import Times
-from tests.fuzz.functions import FINE, Scripted
+from tests.fuzz.functions import FINE, Recorder, Scripted
 from tests.fuzz.memory import Memory, Socket
 
 GET = b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -95,4 +95,17 @@ def test_a_client_that_hangs_up_behind_what_is_not_read_leaves_the_queue_within_
     client.fin = True
     memory.pass_time(0.25)
     assert memory.present() == (0, 0) and client.closed
+    memory.close()
+
+
+def test_an_idle_connection_is_closed_in_its_time_and_nothing_is_remembered_of_an_endpoint_without_any() -> None:
+    memory = Memory()
+    client = memory.connect()
+    memory.feed(client, [GET], Recorder(memory))
+    (connection,) = memory.pool.open_now
+    (upstream,) = memory.pool.responses
+    assert upstream.idle == [connection]
+    memory.pass_time(51)
+    assert not memory.pool.open_now and not upstream.idle
+    assert not memory.pool.responses
     memory.close()
