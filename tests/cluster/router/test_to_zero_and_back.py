@@ -17,10 +17,11 @@ pytestmark = MARKS
 
 
 @pytest.mark.slow
-def test_an_ordinary_deployment_sleeps_after_its_grace_and_a_burst_of_200_brings_it_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2], ids=["one process", "two workers"])
+def test_an_ordinary_deployment_sleeps_after_its_grace_and_a_burst_of_200_brings_it_back(tmp_path: Path, workers: int) -> None:
     async def scenario(place: Place) -> None:
         await place.application("hello")
-        router = await place.router()
+        router = await place.router("--workers", str(workers))
         await router.ready()
         await place.replicas("hello", 1)
         await place.label("hello", scale_idle_grace="2")

@@ -14,6 +14,7 @@ from router.listening import bind_all, name_of
 from router.meters import ACCEPTED, read_worker
 from router.metrics import RouterMetrics
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
+from router.ports import Scaler
 from router.settings import Settings as Limits
 from router.wire.poller import new_event_loop
 from router.workers.plane import WorkersPlane
@@ -101,6 +102,7 @@ class World:
         self.workers = workers
         self.limits = limits
         self.wakes: list[RouteKey] = []
+        self.scaler: Scaler | None = None  # who is asked besides
         self.metrics = RouterMetrics()
         self.function = Function()
         self.plane: DataPlane | WorkersPlane  # the latter where there are workers
@@ -110,6 +112,8 @@ class World:
 
     def wake(self, key: RouteKey) -> None:
         self.wakes.append(key)
+        if self.scaler is not None:
+            self.scaler.wake(key)
 
     def scale_to(self, key: RouteKey, replicas: int, reason: str) -> None:
         raise AssertionError("the data plane resizes nothing")
