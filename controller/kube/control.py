@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute
 
 from controller.kube.deployer import KubeDeployer
+from controller.kube.echo import Echo
 from controller.kube.metrics import Reading
 from controller.kube.render import PodRules
 from controller.kube.routes import KubeRoutes
@@ -64,6 +65,7 @@ class Control:
             client, settings.lease_namespace or client.access.namespace, settings.lease, settings.who(), on_change=self._led
         )
         self._leads, self._lost = asyncio.Event(), asyncio.Event()
+        self.echo = Echo(self.store, self.reconciler.progress, self._leads.is_set)
         self.synced = False
         self._refused: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.store.functions.watch(self._note_refused)
