@@ -205,11 +205,15 @@ def _expect(said: dict[bytes, list[bytes]], minor: bytes) -> bool:
 
 
 def _upgrade(said: dict[bytes, list[bytes]], named: frozenset[bytes], minor: bytes, length: int) -> bytes:
-    """The one protocol asked for. A request with a body, or with a choice of protocols, is answered without an upgrade."""
+    """The one protocol asked for. A request with a body, or with a choice of protocols, is answered without an upgrade.
+
+    h2c is none, whatever a route lists: behind it the function would serve requests that nobody here has read (RFC 9113 3.1).
+    """
     values = said.get(b"upgrade", [])
     if len(values) != 1 or b"upgrade" not in named or minor == b"0" or length != 0:
         return b""
-    return values[0].lower() if grammar.match_token(values[0]) else b""
+    protocol = values[0].lower()
+    return protocol if protocol != b"h2c" and grammar.match_token(protocol) else b""
 
 
 def _forwarded(said: dict[bytes, list[bytes]], sender: Sender, host: bytes) -> bytes:

@@ -153,6 +153,12 @@ def test_hop_by_hop_fields_and_what_connection_names_stay_here() -> None:
     assert not found.keep
 
 
+def test_an_upgrade_is_read_unless_it_is_to_http_2() -> None:
+    for protocol, asked in ((b"WebSocket", b"websocket"), (b"h2c", b""), (b"H2C", b""), (b"a b", b"")):
+        special = read(get(b"Host: a\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\n")).fields.special
+        assert (special.upgrade if special else b"") == asked
+
+
 def test_fields_that_a_cgi_server_would_take_for_framing_or_routing_stay_here() -> None:
     found = read(get(b"Host: a\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\nX_Forwarded_Proto: https\r\n")).fields
     assert found.lines == b"Host: a\r\n" + FORWARDED
