@@ -46,8 +46,13 @@ async def churn(server: ApiServer, rate: float, seconds: float) -> int:
     while number < rate * seconds:
         await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
         old = slices[number * 7919 % len(slices)]
+        # Each time another of its pods is not ready, so that the table differs, too.
+        pods = [
+            {**each, "conditions": {"ready": place != number % ENDPOINTS_PER_SLICE}}
+            for place, each in enumerate(old["endpoints"])
+        ]
         stamp = {STAMP: f"{time.monotonic():.6f}"}
-        server.store.put(collection, {**old, "metadata": {**old["metadata"], "annotations": stamp}})
+        server.store.put(collection, {**old, "metadata": {**old["metadata"], "annotations": stamp}, "endpoints": pods})
         number += 1
     return number
 
@@ -66,7 +71,7 @@ def service(number: int) -> Manifest:
         "ipFamilyPolicy": "SingleStack",
         "internalTrafficPolicy": "Cluster",
     }
-    annotations = {"cloudbase.dev/target": "70", "cloudbase.dev/max": "10"}
+    annotations = {"cloudbase.dev/scale-target": "70", "cloudbase.dev/scale-max": "10", "cloudbase.dev/deployment": name}
     return manifest("v1", "Service", name, {"labels": labels, "annotations": annotations}) | {
         "spec": spec,
         "status": {"loadBalancer": {}},

@@ -17,7 +17,7 @@ from kube.model import EndpointSlice, Metadata, Service
 from router.kube.intercept import hosts_of
 from router.kube.model import Address, Fault, Standing, Translation
 from router.kube.names import INTERCEPT, PROJECT, RETIRED, SERVICE_NAME
-from router.kube.ports import Plane
+from router.kube.ports import Told
 from router.kube.translate import is_route, key_of, seniority, translate
 from router.model import Route, RouteKey
 
@@ -73,7 +73,7 @@ class Catalog:
     """One router's knowledge of the cluster. `tell` gets each fault when it is new; `changed` each route as it is now."""
 
     def __init__(
-        self, plane: Plane, tell: Tell, later: Later, hold: float, changed: Callable[[RouteKey, Translation | None], None],
+        self, plane: Told, tell: Tell, later: Later, hold: float, changed: Callable[[RouteKey, Translation | None], None],
         naming: Naming = Naming(),
     ) -> None:  # fmt: skip
         self.entries: dict[RouteKey, Entry] = {}

@@ -186,7 +186,13 @@ class Control:
                 yield Target(key, policy, entry.translation.ready())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._group.create_task(_survived(work))
+        guarded = _survived(work)
+        try:
+            return self._group.create_task(guarded)
+        except RuntimeError:  # the router is stopping; from Python 3.13 on the group closes it itself
+            guarded.close()
+            work.close()
+            raise
 
     def _led(self, leading: bool) -> None:
         log.info("%s", "this router scales now" if leading else "this router does not scale any more")

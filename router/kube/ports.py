@@ -11,17 +11,21 @@ from router.ports import Routes
 from router.slots import Need
 
 
-class Plane(Routes, Protocol):
-    """router.dataplane.DataPlane is one."""
+class Told(Routes, Protocol):
+    """What the catalog needs of it."""
 
     def starting(self, yes: bool) -> None:
         """Not all routes are known yet: a name without one is answered 503, never 404."""
 
-    def woken(self, key: RouteKey) -> None:
-        """The write that wakes a route is done."""
-
     def scheduled(self, key: RouteKey) -> None:
         """A route's first address appeared."""
+
+
+class Plane(Told, Protocol):
+    """router.dataplane.DataPlane is one."""
+
+    def woken(self, key: RouteKey) -> None:
+        """The write that wakes a route is done."""
 
     def samples(self) -> Mapping[RouteKey, Sample]:
         """The load since the last call."""

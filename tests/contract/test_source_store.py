@@ -1,4 +1,4 @@
-"""What every SourceStore promises, in memory and in a folder: which trees it takes, and which archives it refuses."""
+"""What every SourceStore promises, in memory, in a folder, in a cluster: which trees it takes, and which archives it refuses."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import asyncio
 import gzip
 import io
 import tarfile
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from oci_registry import MemoryRegistry
+from serving import serving
 
 from controller.archive import Limits
 from controller.errors import BadSource, SourceTooLarge
+from controller.kube.build.registry import Registry
+from controller.kube.build.settings import BuildSettings
+from controller.kube.build.sources import KubeSourceStore
 from controller.local.sources import LocalSourceStore
 from controller.memory import MemorySourceStore
 from controller.ports import SourceStore
+from kube.client import Client
+from kube.fake.server import ApiServer
 
 LIMITS = Limits(archive_bytes=64 << 10, total_bytes=20 << 20, files=100, ratio=50)
 
@@ -23,27 +31,46 @@ LIMITS = Limits(archive_bytes=64 << 10, total_bytes=20 << 20, files=100, ratio=5
 class Waiting:
     """A SourceStore for tests that wait for every call."""
 
-    def __init__(self, store: SourceStore) -> None:
-        self._store = store
+    def __init__(self, store: SourceStore, runner: asyncio.Runner) -> None:
+        self._store, self._run = store, runner.run
 
     def put(self, files: dict[str, bytes]) -> str:
-        return asyncio.run(self._store.put(files))
+        return self._run(self._store.put(files))
 
     def put_archive(self, data: bytes) -> str:
-        return asyncio.run(self._store.put_archive(data))
+        return self._run(self._store.put_archive(data))
 
     def has(self, digest: str) -> bool:
-        return asyncio.run(self._store.has(digest))
+        return self._run(self._store.has(digest))
 
     def prune(self, keep: Collection[str]) -> int:
-        return asyncio.run(self._store.prune(keep))
+        return self._run(self._store.prune(keep))
 
 
-@pytest.fixture(params=["memory", "folder"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Waiting:
-    if request.param == "memory":
-        return Waiting(MemorySourceStore(LIMITS))
-    return Waiting(LocalSourceStore(tmp_path / "sources", LIMITS, young=0.0, clock=lambda: 4e9))
+@asynccontextmanager
+async def cluster_store(in_secret: int) -> AsyncIterator[SourceStore]:
+    """Over an API server and an image registry, both fake; up to so many bytes a source is in a Secret."""
+
+    async def none() -> dict[str, str]:
+        return {}
+
+    async with ApiServer() as server, Client(server.access()) as client, serving(MemoryRegistry()) as host:
+        registry, settings = Registry(host, none, insecure=True), BuildSettings(registry=f"{host}/functions")
+        yield KubeSourceStore(client, settings, registry, limits=LIMITS, young=0.0, in_secret=in_secret, clock=lambda: 4e9)
+        await registry.close()
+
+
+@pytest.fixture(params=["memory", "folder", "secrets", "registry"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Waiting]:
+    with asyncio.Runner() as runner:
+        if request.param == "memory":
+            yield Waiting(MemorySourceStore(LIMITS), runner)
+        elif request.param == "folder":
+            yield Waiting(LocalSourceStore(tmp_path / "sources", LIMITS, young=0.0, clock=lambda: 4e9), runner)
+        else:
+            opened = cluster_store(1 << 20 if request.param == "secrets" else 0)
+            yield Waiting(runner.run(opened.__aenter__()), runner)
+            runner.run(opened.__aexit__(None, None, None))
 
 
 def member(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -28,6 +29,8 @@ from controller.ports import BuildResult
 from kube.client import Client
 from kube.errors import KubeError
 from kube.lease import NotLeading
+
+log = logging.getLogger(__name__)
 
 LOG_LINES = 100  # kept of each build
 KEPT_LINES = 20  # kept with its result
@@ -175,7 +178,11 @@ class KubeBuilder:
             )
         repository = names.image(self._settings, build.work.project, build.work.function)
         artifact = names.artifact(self._settings, repository, ending.digest)
-        await self._results.put(build.work, artifact, ending.seconds, lines[-KEPT_LINES:])
+        try:
+            await self._results.put(build.work, artifact, ending.seconds, lines[-KEPT_LINES:])
+        except KubeError as error:
+            # The image is there; at worst it is built once more by whoever asks next.
+            log.warning("%s: what it built cannot be noted: %s", build.work.function, error)
         return BuildResult(artifact=artifact, log=lines, seconds=ending.seconds)
 
     async def _remove(self, key: str) -> None:

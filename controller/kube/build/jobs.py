@@ -17,7 +17,7 @@ from controller.kube.build.render import EXECUTOR, SLACK, Task
 from controller.kube.build.settings import BuildSettings
 from controller.kube.build.verdict import Failure, container
 from kube.client import Client
-from kube.errors import AlreadyExists, KubeError, NotFound
+from kube.errors import AlreadyExists, KubeError, NotFound, ServerError, TooManyRequests, Unreachable
 from kube.model import Pod
 from kube.resource import SECRETS, Resource
 
@@ -161,7 +161,11 @@ class Jobs:
 
     async def _job_failed(self, key: str, pod: Pod | None) -> Failure | None:
         """Why the Job has failed or is gone while no pod of it tells; None when it goes on."""
-        job = await self._get(names.job_name(key))
+        try:
+            job = await self._get(names.job_name(key))
+        except (Unreachable, ServerError, TooManyRequests) as error:
+            log.warning("build %s: its Job cannot be looked at: %s", key, error)
+            return None
         if job is None:
             return Failure("BuildLost", "the build's Job was deleted")
         if pod is not None and not verdict.unscheduled(pod):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import sys
 from pathlib import Path
 
 import pytest
 from build_world import World, answer, example, run, serving
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from git_server import GitServer, Repository
 from msgspec.structs import replace
 

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -32,6 +33,7 @@ from kube.watch import Scope
 
 ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("CLUSTER_TEST_IMAGE", "python:3.13-slim")  # has `python`
+HERE = os.environ.get("CLUSTER_TEST_ADDRESS", "10.200.0.1")  # of this machine, as pods reach it
 PREFIX = "cloudbase.dev/"
 RIGHTS: dict[str, list[dict[str, Any]]] = yaml.safe_load((ROOT / "helm/cloudbase/rbac/router.yaml").read_text())
 RBAC = "rbac.authorization.k8s.io"
@@ -55,6 +57,7 @@ counting = threading.Lock()
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body in one piece, or the second waits for the first one's delayed ACK
     def do_GET(self):
         global early, now, most
         ready = time.monotonic() - BEGAN >= AFTER
@@ -311,6 +314,16 @@ async def cloudbase(place: Place, *arguments: str) -> str:
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
     return out.decode()
+
+
+def free_port() -> tuple[str, int]:
+    """An address of ours that pods reach, and a port; skips the test where they cannot."""
+    with socket.socket() as sock:
+        try:
+            sock.bind((HERE, 0))
+        except OSError:
+            pytest.skip(f"{HERE} is no address of this machine: CLUSTER_TEST_ADDRESS names the one that pods reach")
+        return HERE, int(sock.getsockname()[1])
 
 
 async def burst(traffic: str, path: str, count: int, **options: Any) -> list[int]:

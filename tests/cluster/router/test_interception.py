@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from router_on_a_cluster import IMAGE, MARKS, Place, cloudbase, on_cluster, stamp
+from router_on_a_cluster import HERE, IMAGE, MARKS, Place, cloudbase, free_port, on_cluster, stamp
 
 from kube.errors import Attempt, NotFound
 from kube.model import Service
@@ -26,8 +24,6 @@ from kube.resource import ENDPOINT_SLICES, PODS, SERVICES
 from kube.watch import Scope
 
 pytestmark = MARKS
-
-HERE = os.environ.get("CLUSTER_TEST_ADDRESS", "10.200.0.1")  # of this machine, as pods reach it
 
 CALLER = """
 import json, os, sys, time, urllib.request
@@ -38,16 +34,6 @@ for host in sys.argv[1:] + [os.environ["HELLO_SERVICE_HOST"]]:
         found[host] = [answer.status, json.load(answer)["path"], round(time.monotonic() - began, 3)]
 print(json.dumps(found))
 """
-
-
-def free_port() -> int:
-    """A port of ours that pods reach; skips the test where they cannot."""
-    with socket.socket() as sock:
-        try:
-            sock.bind((HERE, 0))
-        except OSError:
-            pytest.skip(f"{HERE} is no address of this machine: CLUSTER_TEST_ADDRESS names the one that pods reach")
-        return int(sock.getsockname()[1])
 
 
 async def called_from_a_pod(place: Place, *hosts: str) -> dict[str, list[Any]]:
@@ -107,7 +93,7 @@ async def slices(place: Place) -> dict[str, list[str]]:
 @pytest.mark.slow
 def test_a_pod_that_calls_an_intercepted_service_wakes_it_and_adopting_and_undoing_lose_no_call(tmp_path: Path) -> None:
     async def scenario(place: Place) -> None:
-        port = free_port()
+        _, port = free_port()
         await place.application("hello")
         router = await place.router("--kube-advertise", f"{HERE}:{port}", listen=f"{HERE}:{port}")
         await router.ready()

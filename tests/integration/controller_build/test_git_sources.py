@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-import uvicorn
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from git_server import GitServer, Repository
+from serving import serving
 
 from controller.archive import Limits
 from controller.errors import BadSource
@@ -24,24 +19,10 @@ from controller.model import Git
 FILES = {"index.js": b"1", "functions/hello/handler.py": b"2", "functions/hello/lib/x.py": b"3"}
 
 
-@asynccontextmanager
-async def server(folder: Path, password: str = "") -> AsyncIterator[str]:
-    config = uvicorn.Config(GitServer(folder, password), host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    running = uvicorn.Server(config)
-    serve = asyncio.create_task(running.serve())
-    while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}/functions.git"
-    finally:
-        running.should_exit = True
-        await serve
-
-
 def run(folder: Path, scenario: Callable[[str], Awaitable[None]], password: str = "") -> None:
     async def whole() -> None:
-        async with asyncio.timeout(60), server(folder, password) as url:
-            await scenario(url)
+        async with asyncio.timeout(60), serving(GitServer(folder, password)) as host:
+            await scenario(f"http://{host}/functions.git")
 
     asyncio.run(whole())
 

@@ -36,14 +36,16 @@ from router.kube.settings import KubeSettings
 from router.listening import bind_all
 from router.settings import Settings
 from router.wire.poller import new_event_loop
+from router.workers.plane import WorkersPlane
 
+SERVICE = "default/routers"
 SHORT = Terms(lease=3.5, own=2.5, missing=1.5, settle=2.5)  # so that a test need not wait for long
 
 
 @dataclass
 class Member:
     control: Control
-    plane: DataPlane
+    plane: DataPlane | WorkersPlane
     client: Client
     port: int
     task: asyncio.Task[None]
@@ -81,18 +83,21 @@ class Town:
     server: ApiServer
     redis: RedisServer
     function: Function
+    workers: int = 0
     members: list[Member] = field(default_factory=list)
 
     async def member(self) -> Member:
         number = len(self.members) + 1
         client = await Client(self.server.access()).__aenter__()
         relay = Relay()
-        plane = DataPlane(Settings(), relay)
+        plane = WorkersPlane(Settings(workers=self.workers), relay) if self.workers else DataPlane(Settings(), relay)
         exchange = RedisExchange(self.redis.url, "default/cloudbase-router")
-        control = Control(client, plane, KubeSettings(identity=f"router-{number}"), exchange=exchange, terms=SHORT)
+        known = KubeSettings(identity=f"router-{number}", service=SERVICE)
+        control = Control(client, plane, known, exchange=exchange, terms=SHORT)
         relay.to = control.scaler
-        listeners = bind_all("127.0.0.1:0", 1)
+        listeners = bind_all("127.0.0.1:0", max(1, self.workers))
         plane.listen(*listeners)
+        await plane.up()
         task = asyncio.create_task(control.run())
         one = Member(control, plane, client, listeners[0].getsockname()[1], task)
         self.members.append(one)
@@ -113,14 +118,23 @@ class Town:
             }  # fmt: skip
             await client.create(ENDPOINT_SLICES.decoded_as(dict), body, "default")
 
+    async def list_routers(self) -> None:
+        """As the cluster does for pods behind the routers' own Service."""
+        body = {
+            "metadata": {"name": "routers-1", "labels": {"kubernetes.io/service-name": "routers"}}, "addressType": "IPv4",
+            "endpoints": [{"addresses": [f"10.1.0.{n}"], "targetRef": {"name": f"router-{n}"}} for n in (1, 2)],
+        }  # fmt: skip
+        async with Client(self.server.access()) as client:
+            await client.create(ENDPOINT_SLICES.decoded_as(dict), body, "default")
+
     def slots(self) -> list[int]:
         return [int(one.control.reading()["slots", ""]) for one in self.members]
 
 
 @asynccontextmanager
-async def town(folder: Path, concurrency: int) -> AsyncIterator[Town]:
+async def town(folder: Path, concurrency: int, workers: int) -> AsyncIterator[Town]:
     async with ApiServer(bookmark_interval=0.2) as server, redis_server(folder) as redis:
-        found = Town(server, redis, Function())
+        found = Town(server, redis, Function(), workers)
         await found.function.start()
         await found.route(concurrency)
         try:
@@ -135,9 +149,9 @@ async def town(folder: Path, concurrency: int) -> AsyncIterator[Town]:
             await found.function.close()
 
 
-def in_town(folder: Path, concurrency: int, scenario: Callable[[Town], Awaitable[Any]]) -> None:
+def in_town(folder: Path, concurrency: int, scenario: Callable[[Town], Awaitable[Any]], workers: int = 0) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(90), town(folder, concurrency) as found:
+        async with asyncio.timeout(90), town(folder, concurrency, workers) as found:
             await scenario(found)
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -204,4 +218,26 @@ def test_all_load_on_one_router_has_all_slots_and_a_silent_redis_is_put_up_with_
             assert await late == 200
         assert town.function.most <= 4
 
+        # A cluster that lists both as serving is a witness: nobody is cut off, so nobody takes what the other has.
+        await town.list_routers()
+        await until(lambda: sum(town.slots()) == 4, 15)
+        town.redis.freeze()
+        await until(lambda: all(one.control.reading()["exchange_connected", ""] == 0 for one in town.members))
+        had = town.slots()
+        await asyncio.sleep(SHORT.own + 1)
+        assert town.slots() == had
+        town.redis.thaw()
+
     in_town(tmp_path, 4, scenario)
+
+
+@pytest.mark.slow
+def test_one_slot_serves_the_workers_of_both_routers_and_never_two_at_once(tmp_path: Path) -> None:
+    async def scenario(town: Town) -> None:
+        first, second = town.members
+        town.function.seconds = 0.01
+        counts = await asyncio.gather(first.load(4, 3), second.load(4, 3))
+        print(f"two workers each, both: {counts} in 3 s, one router alone {await first.load(8, 2)} in 2 s")
+        assert town.function.most == 1 and min(counts) > 0
+
+    in_town(tmp_path, 1, scenario, workers=2)

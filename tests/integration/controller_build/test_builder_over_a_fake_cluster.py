@@ -1,0 +1,292 @@
+"""The builder over a fake API server, where a test plays Job controller and kubelet: every way that a Job can go, in no time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from oci_registry import MemoryRegistry
+from serving import serving
+
+from controller.kube.build import jobs
+from controller.kube.build.builder import KubeBuilder
+from controller.kube.build.names import Recipe
+from controller.kube.build.pods import Pods
+from controller.kube.build.registry import Registry
+from controller.kube.build.settings import BuildSettings
+from controller.kube.build.sources import KubeSourceStore
+from controller.model import Function, FunctionSpec
+from controller.ports import BuildResult
+from kube.client import Client
+from kube.fake.faults import Refusal
+from kube.fake.server import ApiServer
+from kube.fake.store import Change, Manifest
+from kube.fence import fenced
+from kube.lease import NotLeading
+
+JOBS, PODS, SECRETS, CONFIG_MAPS = ("batch", "jobs"), ("", "pods"), ("", "secrets"), ("", "configmaps")
+IMAGE = "sha256:" + "ab" * 32
+BUILDS = "cloudbase-builds"
+Play = Callable[["World", Manifest], None]
+
+
+@dataclass
+class World:
+    """A builder, and what the cluster makes of its Jobs."""
+
+    server: ApiServer
+    builder: KubeBuilder
+    sources: KubeSourceStore
+    told: list[str] = field(default_factory=list)
+    made: int = 0  # Jobs
+
+    def pod(self, job: Manifest, **status: Any) -> None:
+        """The Job's pod, in this state."""
+        metadata = {"name": f"{job['metadata']['name']}-x", "namespace": BUILDS, "labels": job["metadata"]["labels"]}
+        old = self.server.store.get(PODS, (BUILDS, metadata["name"])) or {"metadata": metadata}
+        self.server.store.put(PODS, {**old, "status": status})
+
+    def ends(self, job: Manifest, code: int, message: str) -> None:
+        state = {"terminated": {"exitCode": code, "message": message, "reason": "Error" if code else "Completed"}}
+        phase = "Failed" if code else "Succeeded"
+        self.pod(job, phase=phase, containerStatuses=[{"name": "kaniko", "state": state}])
+
+    def left(self) -> list[str]:
+        """Jobs and Secrets of builds that are there now."""
+        found = [*self.server.store.all(JOBS), *self.server.store.all(SECRETS)]
+        return [each["metadata"]["name"] for each in found if each["metadata"]["labels"]["cloudbase.dev/kind"] == "build"]
+
+    async def function(self, name: str = "hello") -> Function:
+        return Function(name=name, spec=FunctionSpec(runtime="node", source=await self.sources.put({"index.js": b"1"})))
+
+    async def build(self, name: str = "hello") -> BuildResult:
+        return await self.builder.build(await self.function(name), self.told.append)
+
+
+def run(play: Play, scenario: Callable[[World], Awaitable[None]]) -> None:
+    """The scenario, while `play` is called with every Job that is made, as soon as it is."""
+
+    async def none() -> dict[str, str]:
+        return {}
+
+    async def whole() -> None:
+        async with (
+            asyncio.timeout(30),
+            ApiServer() as server,
+            Client(server.access()) as client,
+            serving(MemoryRegistry()) as host,
+        ):
+            registry, settings = Registry(host, none, insecure=True), BuildSettings(registry=f"{host}/f")
+            sources = KubeSourceStore(client, settings, registry)
+            builder = KubeBuilder(client, settings, sources, registry, {"node": Recipe("FROM x", b"")})
+            world = World(server, builder, sources)
+            server.store.listen(lambda change: _play(world, play, change))
+            following = asyncio.create_task(builder.run())
+            await scenario(world)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await registry.close()
+
+    asyncio.run(whole())
+
+
+def _play(world: World, play: Play, change: Change) -> None:
+    if change.collection == JOBS and change.old is None and change.new is not None:
+        world.made += 1
+        play(world, change.new)
+
+
+def well(world: World, job: Manifest) -> None:
+    world.ends(job, 0, f"{IMAGE}\n")
+
+
+def never(world: World, job: Manifest) -> None:
+    """Its pod waits for ever."""
+    world.pod(job, phase="Pending")
+
+
+def test_an_image_is_named_by_its_digest_and_only_its_result_is_left() -> None:
+    async def scenario(world: World) -> None:
+        first = await world.build()
+        assert first.artifact.endswith(f"/f/default-hello@{IMAGE}") and not first.cached
+        assert world.left() == []
+        (result,) = (each for each in world.server.store.all(CONFIG_MAPS) if each["metadata"]["name"].startswith("built-"))
+        assert result["data"]["artifact"] == first.artifact
+
+    run(well, scenario)
+
+
+def test_whoever_wants_the_same_at_once_gets_the_same_job_and_goes_without_ending_it() -> None:
+    async def scenario(world: World) -> None:
+        both = [asyncio.create_task(world.build(name)) for name in ("one", "other")]
+        await _until(lambda: world.made == 1 and bool(world.server.store.all(PODS)))
+        both[0].cancel()
+        await asyncio.wait([both[0]])
+        assert world.left(), "the other still wants it"
+        world.ends(world.server.store.all(JOBS)[0], 0, IMAGE)
+        assert (await both[1]).artifact and world.made == 1
+
+    run(never, scenario)
+
+
+def test_a_failure_is_read_from_the_containers_last_words_when_there_is_no_log() -> None:
+    def fails(world: World, job: Manifest) -> None:
+        world.ends(job, 1, "npm error code E401\nerror building image: error building stage: x: exit status 1")
+
+    async def scenario(world: World) -> None:
+        result = await world.build()
+        assert (result.artifact, result.reason, result.may_pass) == ("", "RegistryDenied", False)
+        assert world.left() == []
+        again = await world.build()
+        assert again.reason == "RegistryDenied" and world.made == 2, "a failure is no result that is kept"
+
+    run(fails, scenario)
+
+
+def test_a_job_that_is_deleted_again_and_again_is_given_up() -> None:
+    def vanishes(world: World, job: Manifest) -> None:
+        world.pod(job, phase="Pending")
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.2, world.server.store.remove, JOBS, (BUILDS, job["metadata"]["name"]))
+
+    async def scenario(world: World) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs, "LOOK", 0.3)
+            result = await world.build()
+        assert (result.reason, result.may_pass, world.made) == ("BuildLost", True, jobs.LOST)
+        assert world.left() == []
+
+    run(vanishes, scenario)
+
+
+def test_a_pod_that_no_node_takes_and_an_image_that_cannot_be_pulled_are_told_while_they_are_waited_for() -> None:
+    def unscheduled(world: World, job: Manifest) -> None:
+        conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no memory"}]
+        world.pod(job, phase="Pending", conditions=conditions)
+
+    def unpulled(world: World, job: Manifest) -> None:
+        waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        world.pod(job, phase="Pending", containerStatuses=[{"name": "kaniko", "state": waiting}])
+
+    async def given_up(world: World) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs, "LOOK", 0.1)
+            patch.setattr(jobs, "PULL_PATIENCE", 0.3)
+            building = asyncio.create_task(world.build())
+            await _until(lambda: "waiting: 0/3 nodes: no memory" in world.told)
+            job = world.server.store.all(JOBS)[0]
+            failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
+            world.server.store.put(JOBS, {**job, "status": {"conditions": [failed]}})
+            result = await building
+        assert result.reason == "NotScheduled" and "no memory" in result.message and result.may_pass
+
+    async def missing(world: World) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs, "LOOK", 0.1)
+            patch.setattr(jobs, "PULL_PATIENCE", 0.3)
+            result = await world.build()
+        assert result.reason == "BuilderImageMissing" and "no such image" in result.message
+        assert any(line.startswith("waiting: the image") for line in world.told)
+
+    run(unscheduled, given_up)
+    run(unpulled, missing)
+
+
+def test_a_cancelled_build_takes_its_job_along_unless_the_controller_lets_go_or_may_not() -> None:
+    async def cancelled(world: World) -> None:
+        building = asyncio.create_task(world.build())
+        await _until(lambda: bool(world.server.store.all(PODS)))
+        building.cancel()
+        await asyncio.wait([building])
+
+    async def ends(world: World) -> None:
+        await cancelled(world)
+        assert world.left() == []
+
+    async def detached(world: World) -> None:
+        world.builder.detach()
+        await cancelled(world)
+        assert len(world.left()) == 2
+
+    async def deposed(world: World) -> None:
+        leads = True
+
+        def check() -> None:
+            if not leads:
+                raise NotLeading("another leads")
+
+        with fenced(check):
+            building = asyncio.create_task(world.build())
+        await _until(lambda: bool(world.server.store.all(PODS)))
+        leads = False
+        building.cancel()
+        await asyncio.wait([building])
+        assert building.cancelled() and len(world.left()) == 2
+
+    for scenario in (ends, detached, deposed):
+        run(never, scenario)
+
+
+def test_an_api_server_that_refuses_is_told_and_tried_again() -> None:
+    async def scenario(world: World) -> None:
+        world.server.faults.refusals.append(Refusal(503, verb="create", resource="jobs.batch"))
+        result = await world.build()
+        assert (result.reason, result.may_pass) == ("ClusterUnavailable", True) and "503" in result.message
+
+    run(well, scenario)
+
+
+def test_an_api_server_that_is_away_for_a_while_ends_no_build_and_loses_no_image() -> None:
+    async def scenario(world: World) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs, "LOOK", 0.1)
+            building = asyncio.create_task(world.build())
+            await _until(lambda: bool(world.server.store.all(PODS)))
+            refused = Refusal(503, times=5, verb="get", resource="jobs.batch")
+            world.server.faults.refusals.append(refused)
+            await _until(lambda: refused.times == 0)
+            world.server.faults.refusals.append(Refusal(503, verb="patch", resource="configmaps"))
+            world.ends(world.server.store.all(JOBS)[0], 0, IMAGE)
+            assert (await building).artifact and world.made == 1
+
+    run(never, scenario)
+
+
+def test_a_source_that_is_gone_or_has_no_dockerfile_is_told_without_a_job() -> None:
+    async def scenario(world: World) -> None:
+        gone = Function(name="gone", spec=FunctionSpec(runtime="node", source="sha256:" + "0" * 64))
+        assert (await world.builder.build(gone, print)).reason == "SourceMissing"
+        known = await world.function()
+        for runtime, reason in (("dockerfile", "BadDockerfile"), ("cobol", "RuntimeUnavailable")):
+            spec = FunctionSpec(runtime=runtime, source=known.spec.source)
+            assert (await world.builder.build(Function(name="x", spec=spec), print)).reason == reason
+        assert world.made == 0
+
+    run(well, scenario)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - it is about another task, which has no event for it
+        await asyncio.sleep(0.01)
+
+
+def test_the_newest_pod_of_a_build_counts() -> None:
+    async def scenario() -> None:
+        async with ApiServer() as server, Client(server.access()) as client:
+            pods = Pods(client, BUILDS)
+            following = asyncio.create_task(pods.run())
+            labels = {"app.kubernetes.io/managed-by": "cloudbase", "cloudbase.dev/kind": "build", "cloudbase.dev/build": "k"}
+            for name, deleted in (("new", ""), ("going", "2030-01-01T00:00:00Z")):
+                metadata = {"name": name, "namespace": BUILDS, "labels": labels} | (
+                    {"deletionTimestamp": deleted} if deleted else {}
+                )
+                server.store.put(PODS, {"metadata": metadata})
+            found = await pods.until("k", lambda pod: pod is not None and pod.metadata.name == "new", 10)
+            assert found is not None
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    asyncio.run(scenario())
