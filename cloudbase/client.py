@@ -50,8 +50,12 @@ class Client:
         """One function. Raises NotFound."""
         return self._call("GET", _path(name))[0]
 
-    def put(self, name: str, spec: dict[str, Any], archive: bytes) -> tuple[View, bool]:
-        """Create or update from a tar.gz; True when it is new. Raises Refused with every field that is wrong."""
+    def put(self, name: str, spec: dict[str, Any], archive: bytes | None) -> tuple[View, bool]:
+        """Create or update, from a tar.gz if there is one; True when it is new. Raises Refused with every field that is wrong."""
+        if archive is None:
+            body = json.dumps({"spec": spec}, default=str).encode()
+            view, status = self._call("PUT", _path(name), headers={"Content-Type": "application/json"}, content=body)
+            return view, status == 201
         headers = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec, default=str), safe="")}
         view, status = self._call("PUT", _path(name), headers=headers, content=archive)
         return view, status == 201

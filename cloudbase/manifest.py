@@ -31,16 +31,25 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def function(
-    folder: Path, name: str | None, runtime: str | None, env: Iterable[str], scaling: dict[str, Any]
+    folder: Path,
+    name: str | None,
+    runtime: str | None,
+    env: Iterable[str],
+    scaling: dict[str, Any],
+    image: str | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """(name, spec): the file's table, with what the flags say over it. Raises Misused.
 
-    `env` holds NAME=VALUE; `scaling` holds fields of the spec's scaling, None for those not given.
+    `env` holds NAME=VALUE; `scaling` holds fields of the spec's scaling, None for those not given. With an image there is no
+    runtime, and its name is the function's unless another is given.
     """
     spec = read(folder)
-    stated = name or spec.get("name")
+    stated = name or spec.get("name") or (image and image_name(image))
     spec.pop("name", None)
-    spec["runtime"] = runtime or spec.get("runtime") or detect(folder)
+    if image:
+        spec["image"] = image
+    if runtime or not spec.get("image"):
+        spec["runtime"] = runtime or spec.get("runtime") or detect(folder)
     _merge(spec, "env", variables(env))
     _merge(spec, "scaling", {key: value for key, value in scaling.items() if value is not None})
     return str(stated or usual_name(folder)), spec
@@ -57,12 +66,27 @@ def variables(env: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def sent(spec: dict[str, Any]) -> bool:
+    """Whether the function's source is the folder; else it is an image, or a repository that the platform fetches."""
+    return not (spec.get("image") or spec.get("git"))
+
+
+def image_name(image: str) -> str:
+    """An image's own name, without registry, tag and digest: "ghcr.io/some/thing:1" is "thing"."""
+    return re.sub(r"[:@].*", "", image.rpartition("/")[2])
+
+
 def detect(folder: Path) -> str:
-    """ "node" or "python", by the files at the top of the folder. Raises Misused when they tell neither or both."""
+    """The runtime, by the files at the top of the folder: where they tell neither or both, a Dockerfile counts.
+
+    Raises Misused where there is none either.
+    """
     node = any(_there(folder, pattern) for pattern in _NODE)
     python = any(_there(folder, pattern) for pattern in _PYTHON)
     if node != python:
         return "node" if node else "python"
+    if (folder / "Dockerfile").is_file():
+        return "dockerfile"
     what = "files of both runtimes" if node else "no file that tells the runtime"
     raise Misused(f"{folder} has {what}", f'give --runtime node or --runtime python, or write runtime = "node" into {FILE}')
 

@@ -18,6 +18,7 @@ from cloudbase.place import Place
 @click.argument("folder", metavar="DIR|NAME", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", metavar="NAME", help="The function's name.  [default: cloudbase.toml's, else the folder's]")
 @click.option("--runtime", metavar="NAME", help="node or python.  [default: cloudbase.toml's, else by the files]")
+@click.option("--image", metavar="IMAGE", help="Run this image instead of a folder's source, in a cluster.")
 @click.option("--env", "-e", metavar="NAME=VALUE", multiple=True, help="An environment variable; may be repeated.")
 @click.option("--min", "minimum", type=int, metavar="N", help="Replicas kept even when idle.")
 @click.option("--max", "maximum", type=int, metavar="N", help="Replicas never exceeded.")
@@ -30,6 +31,7 @@ def command(
     folder: Path,
     name: str | None,
     runtime: str | None,
+    image: str | None,
     env: tuple[str, ...],
     minimum: int | None,
     maximum: int | None,
@@ -47,15 +49,16 @@ def command(
     """
     from cloudbase.deploying import follow, waiting  # imports httpx2, which `--help` does not need
 
-    if _named(folder) and not (name or runtime or env):
+    if _named(folder) and not (name or runtime or image or env):
         _release(place, str(folder), wait, timeout, output)
         return
     scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
-    stated, spec = manifest.function(folder, name, runtime, env, scaling)
-    packed = pack(folder)
+    stated, spec = manifest.function(folder, name, runtime, env, scaling, image)
+    packed = pack(folder) if manifest.sent(spec) else None
     with connect(place) as client, shown.progress() as progress:
-        progress.step(f"Sending {packed.files} files, {packed.size / 1024:.1f} KiB, as {stated}", "progress")
-        view, created = client.put(stated, spec, packed.archive)
+        what = f"{packed.files} files, {packed.size / 1024:.1f} KiB," if packed else "the settings"
+        progress.step(f"Sending {what} as {stated}", "progress")
+        view, created = client.put(stated, spec, packed.archive if packed else None)
         if wait:
             view = follow(client, stated, lambda event: show(progress, event), timeout)
     if output == "json":

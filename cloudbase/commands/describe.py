@@ -39,7 +39,7 @@ def _facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Name", view["name"]
     yield "State", state(view)
     yield "Address", view.get("url", "")
-    yield "Type", f"{spec.get('type', 'HTTP')}, {spec['runtime']}{', entry ' + spec['entry'] if spec.get('entry') else ''}"
+    yield "Type", f"{spec.get('type', 'HTTP')}, {_program(spec)}"
     yield "Revision", f"{status.get('revision') or 'none yet'} (generation {view['generation']})"
     yield "Replicas", f"{view['replicas']} ready, {status.get('wanted', 0)} wanted"
     yield "Scaling", _scaling(scaling)
@@ -49,6 +49,12 @@ def _facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Updated", f"{view.get('updatedAt', '')} ({shown.ago(view.get('updatedAt', ''))} ago)"
     for key, value in sorted(spec.get("env", {}).items()):
         yield f"Env {key}", value
+
+
+def _program(spec: dict[str, Any]) -> str:
+    """What runs."""
+    what = spec.get("runtime") or f"image {spec.get('image', '')}"
+    return f"{what}, entry {spec['entry']}" if spec.get("entry") else what
 
 
 def _scaling(scaling: dict[str, Any]) -> str:

@@ -31,4 +31,11 @@ def _row(view: dict[str, object]) -> list[str]:
     spec = view["spec"]
     assert isinstance(spec, dict)
     age = shown.ago(str(view.get("createdAt", "")))
-    return [str(view["name"]), state(view), str(spec["runtime"]), str(view["replicas"]), age, str(view.get("url", ""))]
+    return [
+        str(view["name"]),
+        state(view),
+        str(spec.get("runtime") or "image"),
+        str(view["replicas"]),
+        age,
+        str(view.get("url", "")),
+    ]

@@ -72,9 +72,12 @@ class FakeApi:
         return Answer(202, json=self.views[name])
 
     def _put(self, name: str, request: httpx2.Request) -> Answer:
-        spec = json.loads(unquote(request.headers["cloudbase-spec"]))
         created = name not in self.views
-        self.sources[name] = unpack(request.content)
+        if request.headers["content-type"] == "application/json":
+            spec = json.loads(request.content)["spec"]
+        else:
+            spec = json.loads(unquote(request.headers["cloudbase-spec"]))
+            self.sources[name] = unpack(request.content)
         self.views[name] = view(name, spec) | self.outcome
         return Answer(201 if created else 200, json=view(name, spec) | {"ready": False, "replicas": 0})
 

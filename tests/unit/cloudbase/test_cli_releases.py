@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from fake_management_api import TOKEN, FakeApi, Run
 
+from cloudbase import manifest
 from cloudbase.forward import Target
 from cloudbase.place import ACCOUNT, PLATFORM, Cluster, Place, elsewhere
 from cloudbase.settings import ADMIN, LISTEN
@@ -93,3 +95,24 @@ def test_the_way_to_a_pod_is_a_websocket_of_the_api_server() -> None:
     )  # fmt: skip
     place = Place(ADMIN, LISTEN, "", cluster=Cluster("k"), trouble=lambda: "pod is gone")
     assert place.start_hint.endswith(": pod is gone")
+
+
+def test_an_image_or_a_repository_is_sent_as_settings_alone(api: FakeApi, run: Run, home: Path) -> None:
+    run("deploy", "--image", "ghcr.io/some/thing:1", "--min", "1")
+    request = api.seen[0]
+    assert (request.url.path, request.headers["content-type"]) == ("/api/v1/functions/thing", "application/json")
+    assert json.loads(request.content) == {"spec": {"image": "ghcr.io/some/thing:1", "scaling": {"min": 1}}}
+    api.seen.clear()
+    (home / "cloudbase.toml").write_text('name = "far"\nruntime = "node"\n[git]\nurl = "https://example.com/r.git"\n')
+    run("deploy")
+    assert json.loads(api.seen[0].content) == {"spec": {"runtime": "node", "git": {"url": "https://example.com/r.git"}}}
+    assert "image" in run("list").stdout and "image ghcr.io/some/thing:1" in run("describe", "thing").stdout
+
+
+def test_a_dockerfile_tells_the_runtime_where_nothing_else_does(home: Path) -> None:
+    (home / "Dockerfile").write_text("FROM scratch")
+    assert manifest.detect(home) == "dockerfile"
+    (home / "index.js").write_text("")
+    assert manifest.detect(home) == "node"
+    (home / "main.py").write_text("")
+    assert manifest.detect(home) == "dockerfile"
