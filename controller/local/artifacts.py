@@ -12,10 +12,13 @@ import shutil
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 _UNFINISHED = ".unfinished-"
+# Python before 3.11.4 has no filters. What is unpacked here is the canonical tar that controller.archive wrote of a checked tree.
+_CHECKED: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 class SourceMissing(Exception):
@@ -61,7 +64,7 @@ class Artifacts:
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._builds))
         try:
             with tarfile.open(archive, "r:gz") as tar:
-                tar.extractall(folder / "app", filter="data")
+                tar.extractall(folder / "app", **_CHECKED)
         except (OSError, EOFError, tarfile.TarError) as error:
             self.discard(folder)
             raise SourceMissing(

@@ -33,6 +33,7 @@ class Child(asyncio.SubprocessProtocol):
         self._closed = self._loop.create_future()  # ended, and all pipes at their end
         self.exited: asyncio.Future[int] = self._loop.create_future()
         self.pid = 0
+        self._paused = False  # its pipes cannot be asked: theirs have no is_reading() before Python 3.11.4
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.SubprocessTransport)
@@ -57,13 +58,15 @@ class Child(asyncio.SubprocessProtocol):
 
     def pause(self) -> None:
         """Stop reading its output: a child that writes on is held by the full pipe."""
-        for pipe in self._pipes():
-            if pipe.is_reading():
+        if not self._paused:
+            self._paused = True
+            for pipe in self._pipes():
                 pipe.pause_reading()
 
     def resume(self) -> None:
-        for pipe in self._pipes():
-            if not pipe.is_reading() and not pipe.is_closing():
+        if self._paused:
+            self._paused = False
+            for pipe in self._pipes():
                 pipe.resume_reading()
 
     def signal(self, number: signal.Signals) -> None:
@@ -91,7 +94,7 @@ class Child(asyncio.SubprocessProtocol):
         if self._transport is None:
             return []
         pipes = [self._transport.get_pipe_transport(fd) for fd in _STREAMS]
-        return [pipe for pipe in pipes if isinstance(pipe, asyncio.ReadTransport)]
+        return [pipe for pipe in pipes if isinstance(pipe, asyncio.ReadTransport) and not pipe.is_closing()]
 
 
 class Lifeline:

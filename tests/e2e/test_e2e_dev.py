@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ TEN_MINUTES = (ROOT / "docs" / "first-ten-minutes.md").read_text()
 STEP = re.compile(r"^ {4}(?P<typed>[^\n]+)$|^```python\n# (?P<path>\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the tours call functions by curl: apt-get install curl")
 @pytest.mark.parametrize("page", [README, TEN_MINUTES], ids=["README.md", "docs/first-ten-minutes.md"])
 def test_a_tour_works_as_it_is_written(tmp_path: Path, page: str) -> None:
     """Indented lines are typed, with `# ends with N` where they fail; Python blocks that begin with a path are written."""

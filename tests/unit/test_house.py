@@ -75,3 +75,11 @@ def test_no_file_outgrows_its_noun() -> None:
     files = [path for room in (*ROOMS, "cloudbase", "loadtest", "runtimes") for path in (ROOT / room).rglob("*.py")]
     assert not [str(path.relative_to(ROOT)) for path in files if len(path.read_text().splitlines()) > LARGEST]
     assert len(files) > 100
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Folders of tests are no packages, so pytest would import the second file under the first one's name."""
+    names = [
+        path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in {"__init__.py", "__main__.py", "conftest.py"}
+    ]
+    assert sorted(set(names)) == sorted(names)
