@@ -72,26 +72,25 @@ def read_fields(block: bytes, minor: bytes, sender: Sender, last: Fields | None 
     if minor == b"0":
         return read_strictly(block, minor, sender)
     prefix = None if last is None else last.prefix
-    if prefix is not None and block.startswith(prefix.raw) and len(block) - len(prefix.raw) < prefix.room:
-        found = sender.match_usual(block, len(prefix.raw))
+    if prefix is not None and block.startswith(prefix.raw) and len(block) < prefix.longest:
+        found = sender.match_usual(block, prefix.size)
         groups = None if found is None else prefix.join(found.groups())  # type: ignore[arg-type]
         if found is None or groups is None:
             return read_strictly(block, minor, sender)
-        lines = prefix.clean + cut(block, found, len(prefix.raw))
+        clean, rest = prefix.clean, cut(block, found, prefix.size)
     else:
         found = sender.match_usual(block)
         if found is None:
             return read_strictly(block, minor, sender)
-        groups, lines = found.groups(), cut(block, found)  # type: ignore[assignment]
+        groups, clean, rest = found.groups(), b"", cut(block, found)  # type: ignore[assignment]
         if last is not None and last.usual:
             prefix = common(last.block, block, sender.match_usual, sender.limits.fields)
-    assert groups is not None
-    host, length, request_id, trace, state, _ = groups
+    host, length, request_id, trace, state, _ = groups  # type: ignore[misc]
     if host is None or (state is not None and trace is None):
         return read_strictly(block, minor, sender)
     missing = (request_id is None) + 2 * (trace is None)
     size = 0 if length is None else int(length)
-    return Fields(block, minor, b"".join((lines, sender.lines, host, CRLF)), host, size, True, missing, None, True, prefix)
+    return Fields(block, minor, b"".join((clean, rest, sender.lines, host, CRLF)), host, size, True, missing, None, True, prefix)
 
 
 def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:

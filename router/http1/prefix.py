@@ -18,13 +18,14 @@ Groups = tuple[bytes | None, bytes | None, bytes | None, bytes | None, bytes | N
 class Prefix:
     """Whole lines, with what the usual expression found in them."""
 
-    __slots__ = ("clean", "groups", "raw", "room")
+    __slots__ = ("clean", "groups", "longest", "raw", "size")
 
     def __init__(self, raw: bytes, found: re.Match[bytes], most: int) -> None:
         self.raw = raw
         self.groups: Groups = found.groups()  # type: ignore[assignment]
         self.clean = cut(raw, found)
-        self.room = 4 * (most - raw.count(b"\n"))  # bytes that may follow without too many lines: none is shorter than "a:\r\n"
+        self.size = len(raw)
+        self.longest = self.size + 4 * (most - raw.count(b"\n"))  # of a block, lest it have too many lines of "a:\r\n"
 
     def join(self, tail: Groups) -> Groups | None:
         """What both parts say together. None: both say the same thing, which only one line may."""
