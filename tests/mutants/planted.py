@@ -72,7 +72,7 @@ HTTP1 = (
     Defect("a second Host", FIELDS, "    if len(values) != 1:\n", "    if not values:\n", (REQUESTS,)),
     Defect("a malformed Host", FIELDS, "    if grammar.match_host(values[0]) is None:\n", "    if False:\n", (REQUESTS,)),
     Defect("too many fields", FIELDS, '    if block.count(b"\\n") > sender.limits.fields:\n', "    if False:\n", (REQUESTS,)),
-    Defect("too many fields behind known ones", FIELDS, " and len(block) - len(prefix.raw) < prefix.room", "", (REQUESTS,)),
+    Defect("too many fields behind known ones", FIELDS, " and len(block) < prefix.longest", "", (REQUESTS,)),
     Defect(
         "a second Host behind known fields",
         "router/http1/prefix.py",
