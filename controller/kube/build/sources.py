@@ -11,6 +11,7 @@ import base64
 import gzip
 import hashlib
 import io
+import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -26,10 +27,12 @@ from controller.kube.build.names import MANAGER
 from controller.kube.build.registry import Registry, RegistryError
 from controller.kube.build.settings import BuildSettings
 from kube.client import Client
-from kube.errors import KubeError, NotFound
+from kube.errors import Conflict, KubeError, NotFound
 from kube.model import Metadata
 from kube.resource import CONFIG_MAPS, SECRETS
 from kube.watch import Scope
+
+log = logging.getLogger(__name__)
 
 SECRET_BYTES = 1 << 20  # what a Secret may hold; larger sources go to the registry
 REPOSITORY = "cloudbase.sources"  # within the registry
@@ -102,19 +105,18 @@ class KubeSourceStore:
         try:
             listed = await self._client.list(CONFIG_MAPS.decoded_as(Metadata), Scope(self._namespace, _selector()))
             old = rfc3339(self._clock() - self._young)
-            gone = [each for each in listed if each.metadata.name not in kept and _used_at(each) <= old]
-            for each in gone:
-                await self._drop(each)
+            unused = [each for each in listed if each.metadata.name not in kept and _used_at(each) <= old]
+            return sum([await self._drop(each) for each in unused])
         except KubeError as error:
             raise _failed(error) from error
-        return len(gone)
 
     # --- how ---
 
     async def _put_secret(self, digest: str, packed: bytes) -> None:
         name = names.source_name(digest)
         content = {FILE: base64.b64encode(packed).decode()}
-        body = {"metadata": {"labels": names.labels("source"), "annotations": {names.SOURCE: digest}}, "data": content}
+        noted = {names.SOURCE: digest, names.USED_AT: rfc3339(self._clock())}
+        body = {"metadata": {"labels": names.labels("source"), "annotations": noted}, "data": content}
         await self._client.apply(SECRETS, name, body, MANAGER, self._namespace, force=True)
 
     async def _put_note(self, stored: Stored) -> None:
@@ -126,17 +128,32 @@ class KubeSourceStore:
         }
         await self._client.apply(CONFIG_MAPS, names.source_name(stored.digest), body, MANAGER, self._namespace, force=True)
 
-    async def _drop(self, note: Metadata) -> None:
-        """Content first: what is left of a deletion that was broken off is found again."""
+    async def _drop(self, note: Metadata) -> bool:
+        """False when it is wanted again, or its content cannot be deleted now.
+
+        The note goes first, and each only as it was seen: who stores the same source in between writes both anew.
+        """
         name, manifest = note.metadata.name, (note.metadata.annotations or {}).get(names.WHERE, "")
-        if manifest:
-            await self._registry.delete(self.repository, manifest)
-        else:
-            await _delete_secret(self._client, name, self._namespace)
         try:
+            content = "" if manifest else await self._version(name)
+            if manifest:
+                await self._registry.delete(self.repository, manifest)
             await self._client.delete(CONFIG_MAPS, name, self._namespace, resource_version=note.metadata.resource_version)
+            if content:
+                await self._client.delete(SECRETS, name, self._namespace, resource_version=content)
+        except (Conflict, NotFound):
+            return False
+        except RegistryError as error:
+            log.warning("%s: a source that nobody needs stays: %s", name, error)
+            return False
+        return True
+
+    async def _version(self, name: str) -> str:
+        """The resourceVersion of the Secret; "" when there is none."""
+        try:
+            return (await self._client.get(SECRETS.decoded_as(Metadata), name, self._namespace)).metadata.resource_version
         except NotFound:
-            pass  # somebody else collected it
+            return ""
 
 
 def repository(settings: BuildSettings) -> str:
@@ -160,13 +177,6 @@ def _pack(tree: archive.Tree) -> tuple[str, bytes]:
             sha256.update(chunk)
             stream.write(chunk)
     return f"sha256:{sha256.hexdigest()}", packed.getvalue()
-
-
-async def _delete_secret(client: Client, name: str, namespace: str) -> None:
-    try:
-        await client.delete(SECRETS, name, namespace)
-    except NotFound:
-        pass  # it is what was wanted
 
 
 def _failed(error: Exception) -> StoreFailed:

@@ -40,6 +40,10 @@ class World:
     server: ApiServer
     builder: KubeBuilder
     sources: KubeSourceStore
+    client: Client
+    settings: BuildSettings
+    registry: Registry
+    images: MemoryRegistry
     told: list[str] = field(default_factory=list)
     made: int = 0  # Jobs
 
@@ -77,12 +81,12 @@ def run(play: Play, scenario: Callable[[World], Awaitable[None]]) -> None:
             asyncio.timeout(30),
             ApiServer() as server,
             Client(server.access()) as client,
-            serving(MemoryRegistry()) as host,
+            serving(images := MemoryRegistry()) as host,
         ):
             registry, settings = Registry(host, none, insecure=True), BuildSettings(registry=f"{host}/f")
             sources = KubeSourceStore(client, settings, registry)
             builder = KubeBuilder(client, settings, sources, registry, {"node": Recipe("FROM x", b"")})
-            world = World(server, builder, sources)
+            world = World(server, builder, sources, client, settings, registry, images)
             server.store.listen(lambda change: _play(world, play, change))
             following = asyncio.create_task(builder.run())
             await scenario(world)
@@ -290,3 +294,37 @@ def test_the_newest_pod_of_a_build_counts() -> None:
             await asyncio.gather(following, return_exceptions=True)
 
     asyncio.run(scenario())
+
+
+def test_a_source_that_is_stored_again_while_it_is_collected_stays_whole() -> None:
+    async def scenario(world: World) -> None:
+        old = KubeSourceStore(world.client, world.settings, world.registry, young=-60.0)
+        digest = await old.put({"index.js": b"1"})
+        original = old._version
+
+        async def version(name: str) -> str:
+            found = await original(name)
+            await old.put({"index.js": b"1"})
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(old, "_version", version)
+            assert await old.prune(()) == 0
+        assert await old.has(digest)
+        assert world.server.store.get(SECRETS, (BUILDS, f"source-{digest[7:47]}"))
+        assert await old.prune(()) == 1
+        assert not await old.has(digest)
+
+    run(well, scenario)
+
+
+def test_a_registry_that_is_away_keeps_what_nobody_needs_until_later() -> None:
+    async def scenario(world: World) -> None:
+        large = KubeSourceStore(world.client, world.settings, world.registry, young=-60.0, in_secret=0)
+        digest = await large.put({"index.js": b"1"})
+        world.images.failing = 503
+        assert await large.prune(()) == 0 and await large.has(digest)
+        world.images.failing = 0
+        assert await large.prune(()) == 1 and not await large.has(digest)
+
+    run(well, scenario)
