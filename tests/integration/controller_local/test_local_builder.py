@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ENV, make_function
+from local_world import ENV, make_function
 from registries import lock, registry
 
 from controller.local import toolchain

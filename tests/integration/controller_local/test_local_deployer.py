@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import deployed, eventually, get, make_function, ready, texts_of, until
+from local_world import deployed, eventually, get, make_function, ready, texts_of, until
 
 from controller.local.deployer import LocalDeployer
 from controller.local.launch import Launch, inherited

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import deployed
+from local_world import deployed
 
 from controller.local import orphans
 from controller.local.orphans import Ledger, identity, sweep
@@ -23,7 +23,7 @@ PLATFORM = """
 import asyncio, os, sys, threading
 from pathlib import Path
 from test_local_deployer import HELLO, program
-from conftest import deployed, ready, texts_of, until
+from local_world import deployed, ready, texts_of, until
 
 FAMILY = '''
 import subprocess

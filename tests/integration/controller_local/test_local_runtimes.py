@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ENV, deployed, get, make_function, ready, texts_of, until
+from local_world import ENV, deployed, get, make_function, ready, texts_of, until
 from registries import lock, registry
 
 from controller.local.builder import LocalBuilder
@@ -30,7 +30,7 @@ BY_ITSELF = "require('http').createServer((q, s) => s.end('by itself')).listen(p
 PLATFORM = """
 import asyncio, sys
 from pathlib import Path
-from conftest import deployed, ready, until
+from local_world import deployed, ready, until
 from controller.model import Function, FunctionSpec
 async def main():
     async with deployed(Path(sys.argv[1])) as deployer:
