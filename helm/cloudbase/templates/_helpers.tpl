@@ -36,6 +36,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
+{{/* "true" where the chart runs a Redis of its own. */}}
+{{- define "cloudbase.own-redis" -}}
+{{- if and (gt (int .Values.router.replicas) 1) .Values.redis.enabled (not .Values.redis.url) (not .Values.redis.urlSecret.name) -}}true{{- end -}}
+{{- end -}}
+
 {{/* Annotations by which a Prometheus without an operator finds the admin port. */}}
 {{- define "cloudbase.scraped" -}}
 {{- if .Values.metrics.scrapeAnnotations -}}

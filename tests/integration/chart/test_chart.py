@@ -10,6 +10,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -44,6 +45,12 @@ SETS: dict[str, dict[str, Any]] = {
             "alerts": {"enabled": True},
             "dashboards": {"enabled": True},
         },
+    },
+    "values-dev.yaml": yaml.safe_load((CHART / "values-dev.yaml").read_text()),
+    "values-ha.yaml": yaml.safe_load((CHART / "values-ha.yaml").read_text()),
+    "two routers and another's Redis": {
+        "router": {"replicas": 2},
+        "redis": {"enabled": False, "url": "rediss://redis.example.com"},
     },
     "everything set": {
         "admission": {"webhooks": True},
@@ -173,3 +180,26 @@ def test_a_router_s_lease_is_the_one_that_its_role_names() -> None:
 def test_what_is_shut_down_has_the_time_that_it_is_given() -> None:
     router = only(render({"router": {"drain": {"delay": 0.5, "grace": 40.5}}}), "Deployment", "cloudbase-router")
     assert router["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 1 + 41 + 10
+
+
+def test_several_routers_share_one_redis_and_one_has_none() -> None:
+    def variable(values: dict[str, Any]) -> dict[str, Any] | None:
+        router = only(render(values), "Deployment", "cloudbase-router")
+        env = router["spec"]["template"]["spec"]["containers"][0]["env"]
+        return next((one for one in env if one["name"] == "ROUTER_KUBE_REDIS"), None)
+
+    assert variable({}) is None
+    assert not [each for each in render() if each["metadata"]["name"].endswith("-redis")]
+    own = variable({"router": {"replicas": 2}})
+    assert own is not None and own["valueFrom"] == {"secretKeyRef": {"name": "cloudbase-redis", "key": "url"}}
+    other = {"router": {"replicas": 2}, "redis": {"urlSecret": {"name": "shared", "key": "address"}}}
+    theirs = variable(other)
+    assert theirs is not None and theirs["valueFrom"] == {"secretKeyRef": {"name": "shared", "key": "address"}}
+    assert not [each for each in render(other) if each["metadata"]["name"].endswith("-redis")]
+
+
+def test_the_password_of_the_chart_s_redis_is_the_one_in_its_url() -> None:
+    secret = only(render({"router": {"replicas": 2}}), "Secret", "cloudbase-redis")["stringData"]
+    assert len(secret["password"]) == 32
+    assert secret["url"] == f"redis://:{secret['password']}@cloudbase-redis.cloudbase-system.svc:6379/0"
+    assert f"requirepass {secret['password']}\n" in secret["redis.conf"]

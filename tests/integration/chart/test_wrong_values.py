@@ -36,6 +36,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a service type that is none": ({"router": {"service": {"type": "Public"}}}, "/router/service/type"),
     "a port that is none": ({"router": {"service": {"port": 70000}}}, "/router/service/port"),
     "memory in words": ({"router": {"resources": {"limits": {"memory": "much"}}}}, "/router/resources/limits/memory"),
+    "two routers that share nothing": ({"router": {"replicas": 2}, "redis": {"enabled": False}}, "/redis"),
+    "a Redis that is a web page": ({"redis": {"url": "http://redis:6379"}}, "/redis/url"),
     "an ingress host with a path": ({"ingress": {"hosts": ["a.example.com/fn"]}}, "/ingress/hosts/0"),
     "a certificate without its secret": ({"ingress": {"tls": [{"hosts": ["a.example.com"]}]}}, "/ingress/tls/0"),
     "an HTTPRoute without a gateway": ({"httpRoute": {"enabled": True}}, "/httpRoute/parents"),
