@@ -36,6 +36,17 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
+{{/* Settings as variables: a prefix and a map whose keys are written headSize for HEAD_SIZE; lists with commas, maps as NAME=VALUE. */}}
+{{- define "cloudbase.variables" -}}
+{{- range $key, $value := .settings }}
+{{- $text := $value }}
+{{- if kindIs "slice" $value }}{{ $text = join "," $value }}{{ end }}
+{{- if kindIs "map" $value }}{{ $pairs := list }}{{ range $k, $v := $value }}{{ $pairs = append $pairs (printf "%s=%s" $k $v) }}{{ end }}{{ $text = join "," $pairs }}{{ end }}
+{{- if kindIs "float64" $value }}{{ $text = $value | toJson }}{{ end }}
+- {name: {{ printf "%s_%s" $.prefix ($key | snakecase | upper) }}, value: {{ $text | quote }}}
+{{- end }}
+{{- end -}}
+
 {{/* "true" where the chart runs a Redis of its own. */}}
 {{- define "cloudbase.own-redis" -}}
 {{- if and (gt (int .Values.router.replicas) 1) .Values.redis.enabled (not .Values.redis.url) (not .Values.redis.urlSecret.name) -}}true{{- end -}}
@@ -97,7 +108,8 @@ imagePullSecrets:
 
 {{/*
 Roles and bindings of one service account from its file of rules. Call with a dict of `root`, `component`.
-Rules under `everywhere` are cluster-wide, or hold in each of `namespaces`; those under `own` in the release's namespace.
+Rules under `everywhere` are cluster-wide, or hold in each of `namespaces`; those under `own` in the release's namespace; those under `builds` in
+that of builds.
 */}}
 {{- define "cloudbase.rights" -}}
 {{- $root := .root -}}
@@ -172,23 +184,29 @@ metadata:
 subjects: [{{ toJson $subject }}]
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $name }}-cluster}
 {{- end }}
-{{- with $rules.own }}
+{{- $places := list (list $name $root.Release.Namespace $rules.own) -}}
+{{- if $root.Values.registry.address -}}
+{{- $places = append $places (list (printf "%s-builds" $name) $root.Values.builds.namespace $rules.builds) -}}
+{{- end -}}
+{{- range $places }}
+{{- if index . 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: {{ $name }}
-  namespace: {{ $root.Release.Namespace }}
+  name: {{ index . 0 }}
+  namespace: {{ index . 1 }}
   labels: {{- $labels | nindent 4 }}
-rules: {{- toYaml . | nindent 2 }}
+rules: {{- index . 2 | toYaml | nindent 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
-  name: {{ $name }}
-  namespace: {{ $root.Release.Namespace }}
+  name: {{ index . 0 }}
+  namespace: {{ index . 1 }}
   labels: {{- $labels | nindent 4 }}
 subjects: [{{ toJson $subject }}]
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ index . 0 }}}
+{{- end }}
 {{- end }}
 {{- end -}}

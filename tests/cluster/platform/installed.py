@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,14 @@ import helm as chart
 from helm import ROOT
 
 NAMESPACE = "cloudbase-test"
+BUILDS = "cloudbase-test-builds"
+# Of another cluster: CLOUDBASE_TEST_IMAGE (of the platform) and _ECHO (of `program/`) were pushed before;
+# the registry as pods and this machine reach it (plain HTTP), as nodes do, and images that it can pull.
+REGISTRY = os.environ.get("CLOUDBASE_TEST_REGISTRY", "10.200.0.1:5000")
+PULL_REGISTRY = os.environ.get("CLOUDBASE_TEST_PULL_REGISTRY", REGISTRY)
+EXECUTOR = os.environ.get("CLOUDBASE_TEST_EXECUTOR", "ghcr.io/osscontainertools/kaniko:latest")
+BUSYBOX = os.environ.get("CLOUDBASE_TEST_BUSYBOX", "busybox:stable")
 RELEASE = "cloudbase"
-IMAGE = os.environ.get("CLOUDBASE_TEST_IMAGE", "")  # NAME:TAG of a platform image that the cluster can pull; "" = build it
 
 
 class Failed(AssertionError):
@@ -47,18 +55,26 @@ def cloudbase(*arguments: str, within: float = 120) -> str:
     return command(sys.executable, "-m", "cloudbase", *arguments, within=within)
 
 
-def image(name: str, dockerfile: str, *arguments: str) -> str:
-    """Build an image of this repository where the cluster finds it. Skips where there is nothing to do that with."""
+def build(name: str, folder: Path, dockerfile: str = "") -> str:
+    """Build an image where the cluster finds it. Skips where there is nothing to do that with."""
     program = os.environ.get("CLUSTER_COMMAND") or shutil.which("cluster")
     if not program:
-        pytest.skip("no `cluster` command (CLUSTER_COMMAND) to build images with: push one and name it by CLOUDBASE_TEST_IMAGE")
-    command(program, "image", "build", "-t", name, "-f", dockerfile, *arguments, ".", within=500)
+        pytest.skip("no `cluster` command (CLUSTER_COMMAND) to build images with: push them and name them (CLOUDBASE_TEST_…)")
+    options = ["-f", dockerfile] if dockerfile else []
+    command(program, "image", "build", "-t", name, *options, str(folder), within=500)
     return name
 
 
+@cache
 def platform_image() -> str:
     """The image of the platform that is tested."""
-    return IMAGE or image("cloudbase/platform:test", "images/platform/Dockerfile")
+    return os.environ.get("CLOUDBASE_TEST_IMAGE") or build("cloudbase/platform:test", ROOT, "images/platform/Dockerfile")
+
+
+@cache
+def echo_image() -> str:
+    """A program that listens on $PORT, and finishes what is in flight at SIGTERM."""
+    return os.environ.get("CLOUDBASE_TEST_ECHO") or build("cloudbase-test/program:2", ROOT / "tests/cluster/platform/program")
 
 
 @dataclass
@@ -69,6 +85,7 @@ class Platform:
     namespace: str = NAMESPACE
     release: str = RELEASE
     values: dict[str, Any] = field(default_factory=dict)
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def helm(self, verb: str, *arguments: str, values: dict[str, Any] | None = None, within: float = 180) -> str:
         """helm about this release, in its namespace."""
@@ -81,6 +98,11 @@ class Platform:
         """The chart's folder."""
         return chart.CHART
 
+    @staticmethod
+    def dashboards() -> Sequence[Any]:
+        """The table that the dashboards are made of."""
+        return tuple(chart.dashboards().DASHBOARDS)
+
     def kubectl(self, *arguments: str) -> str:
         """kubectl in this release's namespace."""
         return kubectl("-n", self.namespace, *arguments)
@@ -88,9 +110,27 @@ class Platform:
     def install(self, **values: Any) -> None:
         """Install, or bring up to date, and wait until every part is ready."""
         repository, _, tag = self.image.rpartition(":")
-        self.values = {"image": {"repository": repository, "tag": tag}, **values}
+        self.values = {
+            "image": {"repository": repository, "tag": tag},
+            "registry": {"address": f"{REGISTRY}/test", "pullAddress": f"{PULL_REGISTRY}/test", "insecure": True},
+            "builds": {
+                "namespace": BUILDS,
+                "settings": {
+                    "insecurePull": True, "registryMap": {"index.docker.io": REGISTRY}, "executor": EXECUTOR, "busybox": BUSYBOX,
+                },
+            },
+            **values,
+        }  # fmt: skip
+        for name in ("functions", "revisions"):  # helm installs them, and leaves them at an upgrade: docs/install.md
+            if kubectl("get", "crd", f"{name}.cloudbase.dev", "--ignore-not-found"):
+                kubectl("apply", "--server-side", "--force-conflicts", "-f", str(chart.CHART / f"crds/{name}.cloudbase.dev.yaml"))
         options = ("--install", "--create-namespace", "--wait", "--timeout", "120s")
         self.helm("upgrade", str(chart.CHART), *options, values=self.values)
+
+    @staticmethod
+    def echo() -> str:
+        """An image of a program that knows nothing of the platform."""
+        return echo_image()
 
     def uninstall(self) -> None:
         self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", "120s")
@@ -100,15 +140,24 @@ class Platform:
         address = self.kubectl("get", "service", f"{self.release}-router", "-o", "jsonpath={.spec.clusterIP}")
         return f"http://{address}{path}"
 
-    def pods(self, component: str) -> list[dict[str, Any]]:
-        """The pods of a part that are not going away."""
-        selector = f"app.kubernetes.io/component={component},app.kubernetes.io/instance={self.release}"
+    def controller(self) -> str:
+        """Where the management API answers, inside the cluster."""
+        address = self.kubectl("get", "service", f"{self.release}-controller", "-o", "jsonpath={.spec.clusterIP}")
+        return f"http://{address}:8081"
+
+    def pods(self, component: str = "") -> list[dict[str, Any]]:
+        """The pods of a part, or of all, that are not going away."""
+        selector = f"app.kubernetes.io/instance={self.release}" + (
+            f",app.kubernetes.io/component={component}" if component else ""
+        )
         found = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def tell(self) -> str:
         """What somebody who looks for the reason of a failure wants to see."""
         parts = [self.kubectl("get", "all,events", "-o", "wide")]
+        parts.append(kubectl("get", "functions", "-A", "-o", "wide"))
+        parts.append(kubectl("-n", BUILDS, "get", "jobs,pods,events", "--ignore-not-found"))
         for component in ("router", "controller"):
             selector = f"app.kubernetes.io/component={component}"
             parts.append(self.kubectl("logs", "--prefix", "--tail", "80", "-l", selector))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import io
 import json
 import os
@@ -14,6 +15,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -66,6 +68,17 @@ def only(manifests: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any
     """The one manifest of a kind and name."""
     (found,) = [each for each in manifests if each["kind"] == kind and each["metadata"]["name"] == name]
     return found
+
+
+@cache
+def dashboards() -> ModuleType:
+    """helm/dashboards.py, the table of panels."""
+    spec = importlib.util.spec_from_file_location("dashboards", ROOT / "helm" / "dashboards.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["dashboards"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def _out_of_the_wheel() -> Path:

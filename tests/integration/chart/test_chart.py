@@ -16,6 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import json
 
+from controller.kube.build.settings import BuildSettings
+from controller.kube.settings import Settings as ControllerSettings
+from controller.kube.settings import load as controller_settings
+from controller.kube.settings import load_builds as builds_settings
 from helm import CHART, only, render, run
 from router.kube.settings import KubeSettings
 from router.settings import Settings
@@ -26,6 +30,25 @@ WITHOUT_NAMESPACE = ("Cluster", "ValidatingAdmission", "ValidatingWebhook", "Mut
 SETS: dict[str, dict[str, Any]] = {
     "default": {},
     "two namespaces": {"namespaces": ["team-a", "team-b"]},
+    "no controller": {"controller": {"enabled": False}},
+    "builds": {
+        "controller": {
+            "replicas": 2,
+            "url": "https://functions.example.com",
+            "settings": {"builds": 2, "keptRevisions": 5, "pullSecrets": ["registry"]},
+        },
+        "registry": {"address": "registry.example.com:5000/functions", "secret": "registry", "insecure": True},
+        "builds": {
+            "namespace": "images",
+            "settings": {
+                "registryMap": {"index.docker.io": "mirror.example.com"},
+                "deadline": 1200,
+                "executorArguments": ["--verbosity=debug"],
+                "npmRegistry": "https://npm.example.com/",
+                "cache": False,
+            },
+        },
+    },
     "reached from outside and watched": {
         "ingress": {
             "enabled": True,
@@ -92,7 +115,8 @@ def test_every_object_has_a_name_of_its_own_and_its_namespace(values: dict[str, 
     manifests = render(values)
     keys = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in manifests]
     assert len(keys) == len(set(keys))
-    assert all(namespace or kind.startswith(WITHOUT_NAMESPACE) for kind, namespace, _ in keys)
+    wide = ("Cluster", "Namespace", "Validating", "Mutating")
+    assert all(bool(namespace) != kind.startswith(wide) for kind, namespace, _ in keys)
 
 
 @pytest.mark.parametrize("values", SETS.values(), ids=SETS)
@@ -134,30 +158,77 @@ def test_with_a_list_of_namespaces_nothing_is_allowed_outside_them() -> None:
     assert not [rule for each in manifests for rule in each.get("rules", ()) if "namespaces" in rule["resources"]]
 
 
-def test_every_variable_of_the_router_is_one_that_it_reads() -> None:
-    known = {f"ROUTER_{one.name.upper()}" for one in fields(Settings)}
-    known |= {f"ROUTER_KUBE_{one.name.upper()}" for one in fields(KubeSettings)}
-    for values in SETS.values():
-        router = next(
-            each for each in render(values) if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("-router")
-        )
-        (container,) = router["spec"]["template"]["spec"]["containers"]
-        names = [one["name"] for one in container["env"] if one["name"].startswith("ROUTER_")]
-        assert len(names) == len(set(names))
-        assert set(names) <= known
+def variables(values: dict[str, Any], component: str) -> dict[str, Any]:
+    """The environment of a part's container."""
+    (found,) = [
+        each["spec"]["template"]["spec"]["containers"][0]
+        for each in render(values)
+        if each["kind"] == "Deployment" and each["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    ]
+    names = [one["name"] for one in found["env"]]
+    assert len(names) == len(set(names))
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in found["env"]}
 
 
-def test_the_schema_takes_each_setting_of_the_data_plane_that_the_chart_does_not_set_itself() -> None:
+def names_of(prefix: str, kind: Any) -> set[str]:
+    return {f"{prefix}_{one.name.upper()}" for one in fields(kind)}
+
+
+@pytest.mark.parametrize("values", SETS.values(), ids=SETS)
+def test_every_variable_is_one_that_the_process_reads(values: dict[str, Any]) -> None:
+    given = {name for name in variables(values, "router") if name.startswith("ROUTER_")}
+    assert given <= names_of("ROUTER", Settings) | names_of("ROUTER_KUBE", KubeSettings)
+    if values.get("controller", {}).get("enabled", True):
+        told = {name: value for name, value in variables(values, "controller").items() if name.startswith("CONTROLLER_")}
+        assert set(told) <= names_of("CONTROLLER", ControllerSettings) | names_of("CONTROLLER_BUILD", BuildSettings)
+        texts = {name: value for name, value in told.items() if isinstance(value, str)}
+        controller_settings({}, texts)
+        builds = builds_settings({}, texts)
+        assert (builds is not None) == bool(values.get("registry", {}).get("address"))
+
+
+def test_settings_of_builds_arrive_as_they_were_given() -> None:
+    told = {name: value for name, value in variables(SETS["builds"], "controller").items() if isinstance(value, str)}
+    builds = builds_settings({}, told)
+    assert builds is not None
+    assert (builds.registry, builds.namespace, builds.registry_secret) == (
+        "registry.example.com:5000/functions",
+        "images",
+        "registry",
+    )
+    assert (builds.registry_map, builds.executor_arguments) == ({"index.docker.io": "mirror.example.com"}, ("--verbosity=debug",))
+    assert (builds.deadline, builds.cache, builds.insecure) == (1200.0, False, True)
+    assert builds.handover == "http://cloudbase-controller.cloudbase-system.svc.cluster.local:8081"
+
+
+def snake(name: str) -> str:
+    return re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "ours"),
+    [
+        ("router", Settings, {"listen", "drain_delay", "drain_grace", "tls_certificate", "tls_key"}),
+        (
+            "controller", ControllerSettings,
+            {
+                "kube_config", "kube_context", "namespaces", "url", "lease_namespace", "lease", "identity", "admin",
+                "webhooks", "webhooks_service", "webhooks_names", "webhooks_configuration",
+            },
+        ),
+        (
+            "builds", BuildSettings,
+            {"registry", "pull_registry", "insecure", "registry_ca", "registry_secret", "namespace"},
+        ),
+    ],
+)  # fmt: skip
+def test_the_schema_takes_each_setting_that_the_chart_does_not_set_itself(part: str, kind: Any, ours: set[str]) -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
-    taken = schema["properties"]["router"]["properties"]["settings"]["properties"]
-    ours = {"listen", "drain_delay", "drain_grace", "tls_certificate", "tls_key"}
-    assert {re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name) for name in taken} == {
-        one.name for one in fields(Settings)
-    } - ours
-    for one in fields(Settings):
-        camel = re.sub("_(.)", lambda found: found[1].upper(), one.name)
-        if camel in taken and "minimum" in taken[camel]:
-            assert taken[camel]["minimum"] == one.metadata["least"]
+    taken = schema["properties"][part]["properties"]["settings"]["properties"]
+    assert {snake(name) for name in taken} == {one.name for one in fields(kind)} - ours
+    if part == "router":
+        least = {one.name: one.metadata["least"] for one in fields(Settings)}
+        assert all(each["minimum"] == least[snake(name)] for name, each in taken.items() if "minimum" in each)
 
 
 def test_a_release_of_another_name_shares_no_name_with_the_first() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -16,7 +15,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from helm import CHART, ROOT, render
+from helm import CHART, ROOT, dashboards, render
 
 RULES: dict[str, Any] = yaml.safe_load((CHART / "metrics/alerts.yaml").read_text())
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"]}
@@ -57,13 +56,8 @@ def test_every_series_that_is_asked_for_is_documented() -> None:
 
 
 def test_the_files_of_the_dashboards_are_what_the_table_makes() -> None:
-    spec = importlib.util.spec_from_file_location("dashboards", ROOT / "helm" / "dashboards.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["dashboards"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
     there = {path.name: path.read_text() for path in (CHART / "metrics/dashboards").glob("*.json")}
-    assert there == module.files(), "run: python helm/dashboards.py"
+    assert there == dashboards().files(), "run: python helm/dashboards.py"
 
 
 def test_the_sidecar_gets_each_dashboard_as_it_is_and_the_operator_each_alert() -> None:

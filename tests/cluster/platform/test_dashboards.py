@@ -1,0 +1,66 @@
+"""A real Prometheus scrapes the installed platform: every query of every panel and every alert has something to say."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from installed import Platform, cloudbase, kubectl
+from prometheus import Prometheus, prometheus
+from router_on_a_cluster import MARKS, Place, burst, in_a_namespace
+from steady_load import steady
+
+pytestmark = MARKS
+
+# Series that are there only once something has gone wrong: docs/metrics.md says which.
+ERRORS = re.compile(r"_unserved_total|_upstream_failures_total|_rejected_total|_other|5xx")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_every_panel_and_alert_has_data_on_the_running_platform(platform: Platform, tmp_path: Path) -> None:
+    async def scenario(place: Place) -> None:
+        await place.application("hello", env={"WORK": "0.02"})
+        await place.replicas("hello", 1)
+        await asyncio.to_thread(cloudbase, "adopt", "hello", "-n", place.namespace, "--to-zero", "--drain", "1s")
+        await asyncio.to_thread(
+            kubectl, "-n", place.namespace, "annotate", "service", "hello", "cloudbase.dev/scale-idle-grace=1"
+        )
+        traffic = platform.url("").removeprefix("http://")
+        async with prometheus(platform.pods(), tmp_path) as server:
+            await burst(traffic, "/fn/hello", 2)
+            await place.asleep("hello")
+            async with steady(f"http://{traffic}/fn/hello", 20):  # a cold start, then ordinary work
+                missing = await silent(platform, server)
+        assert not missing, "\n".join(missing)
+
+    in_a_namespace(scenario, 170)
+
+
+async def silent(platform: Platform, server: Prometheus, within: float = 60) -> list[str]:
+    """The queries that have said nothing, after so many seconds at most."""
+    left = [query for query in queries(platform) if not ERRORS.search(query)]
+    try:
+        async with asyncio.timeout(within):
+            while left:
+                left = [query for query in left if not await server.ask(query)]
+                await asyncio.sleep(0.5)
+    except TimeoutError:
+        pass  # whatever is left is the answer
+    return left
+
+
+def queries(platform: Platform) -> list[str]:
+    """Of all panels as they are; of all alerts what they compare."""
+    rules = yaml.safe_load((platform.chart / "metrics/alerts.yaml").read_text())
+    sides = [side for group in rules["groups"] for rule in group["rules"] for side in re.split(" (?:>|==) ", str(rule["expr"]))]
+    compared = [re.sub(r"^absent\((.*)\)$", r"\1", side) for side in sides if not re.fullmatch(r"[\d.]+", side)]
+    return [query for page in platform.dashboards() for panel in page.panels for query, _ in panel.queries] + compared

@@ -1,0 +1,44 @@
+"""From `kubectl apply` of a Function to an answer at /fn/<name> through the installed router, to zero and back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from installed import Platform, kubectl
+from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+
+pytestmark = MARKS
+
+
+def function(name: str, **spec: Any) -> str:
+    """A manifest as a user writes it."""
+    head = {"apiVersion": "cloudbase.dev/v1alpha1", "kind": "Function", "metadata": {"name": name}}
+    return json.dumps({**head, "spec": spec})
+
+
+@pytest.mark.slow
+def test_an_existing_image_becomes_a_function_that_sleeps_and_wakes(platform: Platform) -> None:
+    async def scenario(place: Place) -> None:
+        image = platform.echo()
+        began = stamp()
+        kubectl("-n", place.namespace, "apply", "-f", "-", text=function("echo", image=image, scaling={"idleGrace": 1}))
+        kubectl("-n", place.namespace, "wait", "--for=condition=Ready", "function/echo", "--timeout=60s")
+        print(f"ready {stamp() - began:.1f} s after kubectl apply")
+        print(kubectl("-n", place.namespace, "get", "functions"))
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+            assert (await http.get(platform.url("/fn/echo/x"))).status_code == 200
+            await place.asleep("echo-00001")
+            answer = await http.get(platform.url("/fn/echo/x"))
+            assert answer.status_code == 200
+            print(f"cold start: {answer.headers['server-timing']}")
+
+    in_a_namespace(scenario)
