@@ -24,7 +24,12 @@ COLD = "tests/integration/router/test_cold_path.py"
 WARM = "tests/integration/router/test_warm_path.py"
 FUNCTIONS = "tests/integration/router/test_faults_of_functions.py"
 FAULTS = "tests/integration/faults"
-WIDE = ("tests/unit/router", "tests/integration/hostile", FAULTS, "tests/integration/router")  # where a survivor is looked for
+SLOTS = "tests/unit/router/test_slots.py"
+LIVES = "tests/integration/workers/test_workers_lives.py"
+PLANE = "tests/contract/test_plane.py"
+STOCK = "tests/unit/router/test_stocktaking.py"
+# where a survivor is looked for
+WIDE = ("tests/unit/router", "tests/integration/hostile", FAULTS, "tests/integration/router", "tests/integration/workers", PLANE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,4 +382,70 @@ ROUTERS = (
     ),
 )
 
-DEFECTS = (*HTTP1, *CORE_PARTS, *WIRES, *ROUTERS)
+SHARED = (
+    Defect(
+        "a slot counted as given back before its holder said so",
+        "router/slots.py",
+        "self.held[address] = max(limit, self.held.get(address, 0))",
+        "self.held[address] = limit",
+        (SLOTS,),
+    ),
+    Defect(
+        "an old answer taken for the new one",
+        "router/slots.py",
+        "if need.number != self.number:",
+        "if False:",
+        (SLOTS,),
+    ),
+    Defect(
+        "slots lent before everybody has said what he has",
+        "router/slots.py",
+        "if not all(holder.known for holder in self._holders.values()):",
+        "if False:",
+        (SLOTS,),
+    ),
+    Defect(
+        "a slot that goes to and fro for each request",
+        "router/slots.py",
+        "- (FAVOUR if holder.size else 0.0)",
+        "- 0.0",
+        (SLOTS,),
+    ),
+    Defect(
+        "requests in flight that are above the limit and counted as slots",
+        "router/slots.py",
+        "filled = min(count, room.get(address, 0))",
+        "filled = count",
+        (SLOTS,),
+    ),
+    Defect(
+        "a worker that keeps to itself that somebody waits",
+        "router/workers/loans.py",
+        "if loan is None or loan.watch or not loan.said.waiting:",
+        "if loan is not None and loan.watch:",
+        (PLANE,),
+    ),
+    Defect(
+        "a dead worker whose gauges linger",
+        "router/metrics.py",
+        "_sum(self._past.get(label, _NOTHING), _without_gauges(cells))",
+        "_sum(self._past.get(label, _NOTHING), cells)",
+        (LIVES,),
+    ),
+    Defect(
+        "a question that a dead worker never answers",
+        "router/workers/stock.py",
+        "            self._heard(number, question, worker)\n\n    def _ask",
+        "            pass\n\n    def _ask",
+        (STOCK,),
+    ),
+    Defect(
+        "a new worker without the table",
+        "router/workers/plane.py",
+        "for route in self._routes.values()]",
+        "for route in ()]",
+        (LIVES,),
+    ),
+)
+
+DEFECTS = (*HTTP1, *CORE_PARTS, *WIRES, *ROUTERS, *SHARED)

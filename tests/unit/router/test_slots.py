@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from slots_world import World
 
@@ -59,6 +59,7 @@ def test_no_address_has_more_in_flight_than_its_limit_and_nobody_waits_beside_a_
 
 @settings(max_examples=100, deadline=None)
 @given(LIMITED)
+@example(course(Random(100629), [*USUAL, "limit"]))  # an address with more in flight than its new limit, in every worker
 def test_a_limit_that_changes_is_never_passed_by_requests_that_begin_after_the_last_of_its_loans_was_taken_back(
     steps: list[Step],
 ) -> None:
