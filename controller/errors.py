@@ -32,6 +32,10 @@ class Conflict(ControllerError):
     """The function is in a state that does not allow this now."""
 
 
+class Passing(ControllerError):
+    """Something that passes by itself: it is tried again, and nobody has to be told."""
+
+
 class BadSource(ControllerError):
     """A source tree or archive that is broken or not acceptable."""
 

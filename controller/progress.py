@@ -42,16 +42,18 @@ class Progress:
         self._rings: dict[Key, _Ring] = {}
         self._last = 0
         self._closed = False
+        self.listeners: list[Callable[[Key, Event], None]] = []
 
     def tell(self, key: Key, type: str, status: str = "", reason: str = "", message: str = "", generation: int = 0) -> None:
         """Add an event and wake those who follow."""
         self._last += 1
         ring = self._rings.setdefault(key, _Ring())
         at = rfc3339(self._clock())
-        ring.events.append(
-            Event(id=self._last, time=at, type=type, status=status, reason=reason, message=message, generation=generation)
-        )
+        event = Event(id=self._last, time=at, type=type, status=status, reason=reason, message=message, generation=generation)
+        ring.events.append(event)
         _wake(ring)
+        for listener in self.listeners:
+            listener(key, event)
 
     def history(self, key: Key, after: int = 0) -> list[Event]:
         """The events kept of a function with a higher id, oldest first."""

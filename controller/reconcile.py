@@ -32,7 +32,7 @@ from controller.actions import (
     WantReplicas,
 )
 from controller.builds import Builds
-from controller.errors import ControllerError
+from controller.errors import ControllerError, Passing
 from controller.garbage import Garbage
 from controller.model import Function, FunctionStatus
 from controller.plan import Rules, plan
@@ -181,7 +181,7 @@ class Reconciler:
     async def _tell_trouble(self, key: Key, error: Exception) -> None:
         """Say in the status what a person has to do something about; the rest passes, or is in the log."""
         function, memory = self._store.get(*key), self._memory.get(key)
-        if function is None or memory is None or not isinstance(error, ControllerError):
+        if function is None or memory is None or isinstance(error, Passing) or not isinstance(error, ControllerError):
             return
         memory.trouble = str(error)
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
 
+from controller.kube.chronicle import Chronicle
 from controller.kube.deployer import KubeDeployer
 from controller.kube.echo import Echo
 from controller.kube.metrics import Reading
@@ -25,6 +26,7 @@ from kube.fence import fenced
 from kube.informer import Informer
 from kube.lease import Leadership
 from kube.model import Metadata
+from kube.recorder import Recorder
 from kube.resource import NAMESPACES
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class Control:
         self._leads, self._lost = asyncio.Event(), asyncio.Event()
         self.echo = Echo(self.store, self.reconciler.progress, self._leads.is_set)
         self.synced = False
+        self._events = Recorder(client, "cloudbase.dev/controller", settings.who())
+        self.reconciler.progress.listeners.append(Chronicle(self._events.record, self.store.owner).hear)
         self._refused: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.store.functions.watch(self._note_refused)
 
@@ -93,6 +97,7 @@ class Control:
             with fenced(self.leadership.check):  # inherited by all tasks below: a write after the lease ran out never leaves
                 group.create_task(self.reconciler.run(), name="reconciler")
                 group.create_task(self._tell_refused(), name="refusals")
+                group.create_task(self._events.run(), name="events")
             await self._lost.wait()
             raise LostLease
 

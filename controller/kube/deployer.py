@@ -13,6 +13,7 @@ from typing import Any
 
 from controller.errors import ControllerError
 from controller.kube import objects, render
+from controller.kube.failures import translated
 from controller.kube.logs import Logs
 from controller.kube.names import CHILDREN, MANAGER, OF_REVISIONS, REVISION
 from controller.kube.objects import DEPLOYMENTS, PODS, SERVICES, Child
@@ -23,7 +24,7 @@ from controller.kube.seen import Seen
 from controller.model import Function, FunctionSpec, Revision
 from controller.ports import LogLine, Replica
 from kube.client import Client
-from kube.errors import Conflict, Forbidden, Invalid, NotFound
+from kube.errors import Conflict, NotFound
 from kube.informer import Informer
 from kube.model import Pod
 from kube.resource import Resource
@@ -35,10 +36,6 @@ Owners = Callable[[str, str], Owner | None]  # namespace, function
 
 class NotOurs(ControllerError):
     """An object of the name that we need is somebody else's."""
-
-
-class NotAllowed(ControllerError):
-    """The API server does not take what a function needs: a quota, a policy, a field that it finds wrong."""
 
 
 class KubeDeployer:
@@ -101,20 +98,24 @@ class KubeDeployer:
     async def ensure(
         self, function: Function, revision: str, artifact: str, replicas: int, leaving: Collection[str] = ()
     ) -> None:
-        """See the port. Which pods go is the routers' and Kubernetes' choice. Raises KubeError, NotOurs."""
+        """See the port. Which pods go is the routers' and Kubernetes' choice. Raises NotOurs, NotAllowed, Passing."""
         owner = self._owner(function.project, function.name)
         if owner is None:
             return
         for found, wanted in self._parts(owner, revision, artifact, function.spec, replicas):
             if found is None or not as_wanted(found, wanted):
-                await write(self._client, self._deployments if wanted["kind"] == "Deployment" else self.services, found, wanted)
+                with translated():
+                    await write(
+                        self._client, self._deployments if wanted["kind"] == "Deployment" else self.services, found, wanted
+                    )
 
     async def retire(self, function: Function, revision: str) -> None:
         """See the port. Its pods go on for a moment, finish what they have and end."""
         for seen in (self.services, self._deployments):
             found = seen.get(function.project, revision)
             if found is not None and (found.metadata.labels or {}).get(REVISION) == revision:
-                await remove(self._client, seen, found)
+                with translated():
+                    await remove(self._client, seen, found)
 
     async def forget(self, project: str, name: str) -> None:
         """Nothing is kept here: pods and their logs go with the Deployments."""
@@ -146,10 +147,7 @@ async def write(client: Client, seen: Seen[Child], found: Child | None, wanted: 
         await _claim(client, resource, name, namespace, wanted["metadata"]["labels"])
     else:
         body["metadata"] = {**wanted["metadata"], "resourceVersion": found.metadata.resource_version}
-    try:
-        seen.wrote(await client.apply(resource, name, body, MANAGER, namespace, force=True))
-    except (Forbidden, Invalid) as error:
-        raise NotAllowed(f"{wanted['kind']} {namespace}/{name} is refused by Kubernetes: {error.message}") from error
+    seen.wrote(await client.apply(resource, name, body, MANAGER, namespace, force=True))
     log.info("%s %s/%s: %s", wanted["kind"], namespace, name, "created" if found is None else "put right")
 
 

@@ -22,7 +22,7 @@ Manifest = dict[str, Any]
 
 PORT = 8080  # where functions listen unless their image says otherwise
 PRE_STOP = 5  # seconds in which a pod that is to end goes on serving, until everybody has noticed
-AWAY = 5  # seconds that a pod stays bound to a node that is not heard of
+AWAY = 1  # seconds that a pod stays bound to a node that is not heard of
 INTERCEPT = "cloudbase.dev/intercept"  # calls to the Service's own address go through the routers, which wake and count
 USER = 65532  # of the images that are built here
 

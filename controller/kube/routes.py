@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from controller.kube import objects, render
 from controller.kube.deployer import Owners, as_wanted, remove, write
+from controller.kube.failures import translated
 from controller.kube.names import FUNCTION, MANAGER
 from controller.kube.objects import Child
 from controller.kube.seen import Seen
@@ -47,17 +48,19 @@ class KubeRoutes:
         if owner is None:
             return
         service, wanted = self._of(route.key), render.route(owner, _told(route))
-        await write(self._client, self._services, service, wanted)
-        if service is not None and (strange := _strange(service, wanted)):
-            # Server-side apply leaves alone what others set, and a setting that somebody else set would count all the same.
-            patch = {"metadata": {"annotations": dict.fromkeys(strange)}}
-            resource = self._services.informer.resource
-            self._services.wrote(await self._client.merge(resource, owner.name, patch, owner.namespace, manager=MANAGER))
+        with translated():
+            await write(self._client, self._services, service, wanted)
+            if service is not None and (strange := _strange(service, wanted)):
+                # Server-side apply leaves alone what others set, and a setting that somebody else set would count all the same.
+                patch = {"metadata": {"annotations": dict.fromkeys(strange)}}
+                resource = self._services.informer.resource
+                self._services.wrote(await self._client.merge(resource, owner.name, patch, owner.namespace, manager=MANAGER))
 
     async def withdraw(self, key: RouteKey) -> None:
         service = self._of(key)
         if service is not None:
-            await remove(self._client, self._services, service)
+            with translated():
+                await remove(self._client, self._services, service)
 
     def path(self, key: RouteKey) -> str:
         project = self._project(key.project)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from controller.errors import Conflict, Invalid, StoreFailed
 from controller.kube import documents
+from controller.kube.failures import translated
 from controller.kube.names import FINALIZER, MANAGER, RELEASED, labels
 from controller.kube.objects import FUNCTIONS, REVISIONS, Kept
 from controller.kube.render import Owner, reference
@@ -141,12 +143,10 @@ class KubeFunctionStore:
         item = self.functions.get(project, name)
         if item is None or documents.status(item) == status:
             return
-        try:
+        patch = documents.status_patch(name, status)
+        with translated(), suppress(NotFound):  # it may go meanwhile
             await self._guard(item)
-            patch = documents.status_patch(name, status)
             self.functions.wrote(await self._client.merge(FUNCTIONS, name, patch, project, subresource="status", manager=MANAGER))
-        except NotFound:
-            pass  # it went meanwhile
 
     async def refuse(self, project: str, name: str) -> None:
         """Tell in its status why a function cannot work."""
@@ -187,17 +187,19 @@ class KubeFunctionStore:
             await self._drop(each)
         left = [each for each in item.metadata.finalizers or () if each != FINALIZER]
         patch = {"metadata": {"finalizers": left, "resourceVersion": item.metadata.resource_version}}
-        try:
+        with translated(), suppress(NotFound):  # it may be gone already
             await self._client.merge(FUNCTIONS, name, patch, project, manager=MANAGER)
-        except NotFound:
-            pass  # it is gone already
         self.functions.deleted(project, name)
         self._decoded.pop((project, name), None)
 
     async def put_revision(self, project: str, name: str, revision: Revision) -> None:
         item = self.functions.get(project, name)
-        if item is None:
-            return
+        if item is not None:
+            with translated():
+                await self._put(item, revision)
+
+    async def _put(self, item: Kept, revision: Revision) -> None:
+        project, name = item.metadata.namespace, item.metadata.name
         await self._guard(item)
         known = self._revisions.get(project, revision.name)
         if known is None or known.metadata.deletion_timestamp:
@@ -225,10 +227,8 @@ class KubeFunctionStore:
 
     async def _drop(self, item: Kept) -> None:
         metadata = item.metadata
-        try:
+        with translated(), suppress(NotFound, Changed):  # gone, or another of its name
             await self._client.delete(REVISIONS, metadata.name, metadata.namespace, uid=metadata.uid)
-        except (NotFound, Changed):
-            pass  # gone, or another of its name
         self._revisions.deleted(metadata.namespace, metadata.name)
         self._kept.pop((metadata.namespace, metadata.name), None)
 
