@@ -70,7 +70,6 @@ class Control:
         self.echo = Echo(self.store, self.reconciler.progress, self._leads.is_set)
         self.synced = False
         self._events = Recorder(client, "cloudbase.dev/controller", settings.who())
-        self.reconciler.progress.listeners.append(Chronicle(self._events.record, self.store.owner).hear)
         self._refused: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.store.functions.watch(self._note_refused)
 
@@ -94,6 +93,7 @@ class Control:
             log.info("%d functions known", len(self.store.functions.informer))
             group.create_task(self.leadership.run(), name="lease")
             await self._leads.wait()
+            self.reconciler.progress.listeners.append(Chronicle(self._events.record, self.store.owner).hear)
             with fenced(self.leadership.check):  # inherited by all tasks below: a write after the lease ran out never leaves
                 group.create_task(self.reconciler.run(), name="reconciler")
                 group.create_task(self._tell_refused(), name="refusals")
