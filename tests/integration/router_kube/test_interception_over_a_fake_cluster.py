@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
 
 from kube_world import until
 from test_control_over_a_fake_cluster import MemoryPlane, Stage, on_stage
