@@ -50,7 +50,7 @@ def choose_build(environ: Mapping[str, str] = os.environ) -> str:
         files = {name: folder / file for name, file in manifest["files"].items()}
     except (OSError, ValueError, KeyError):
         return STALE
-    if source != digest(modules):
+    if source != digest(modules) or not all(file.exists() for file in files.values()):
         return STALE
     sys.meta_path.insert(0, Finder(files))
     return COMPILED

@@ -28,6 +28,7 @@ def manifest(folder: Path, **changes: object) -> None:
     modules = ["router.gate", "router.wire.client"]
     whole = {"source": digest(modules), "modules": modules, "files": {"router.gate": "router.gate.so"}}
     (folder / MANIFEST).write_text(json.dumps({**whole, **changes}))
+    (folder / "router.gate.so").touch()
 
 
 def test_without_a_build_the_source_runs() -> None:
@@ -46,7 +47,15 @@ def test_a_build_of_this_source_is_found_before_it(builds: Path) -> None:
     assert finder.find_spec("router.wire.client") is None
 
 
-@pytest.mark.parametrize("changes", [{"source": "another"}, {"modules": ["router.gate", "router.gone"]}, {"files": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "another"},
+        {"modules": ["router.gate", "router.gone"]},
+        {"files": 1},
+        {"files": {"router.gate": "not-copied.so"}},
+    ],
+)
 def test_a_build_of_another_source_is_left_alone_and_said_to_be_old(builds: Path, changes: dict[str, object]) -> None:
     if changes == {"files": 1}:
         (builds / MANIFEST).write_text("{")
