@@ -17,7 +17,9 @@ from mmap import mmap
 
 from autoscaler.model import Sample
 from router.access_log import AccessLog
+from router.exchange import Exchange
 from router.identity import Identity
+from router.live import Live, Revision
 from router.meters import PAGE, Meters
 from router.model import Route, RouteKey
 from router.networks import membership
@@ -87,6 +89,7 @@ class DataPlane:
     def share(self, yes: bool) -> None:
         """As router.kube.ports.Plane: said before any route is put."""
         self.board.table.shared = yes
+        self.board.queued = self._queued if yes else None
 
     def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
         """As router.kube.ports.Plane."""
@@ -100,6 +103,11 @@ class DataPlane:
 
     async def take_stock(self, key: RouteKey) -> None:
         """As router.kube.ports.Plane: `in_flight` is always of now here."""
+
+    def _queued(self, live: Live[Exchange], revision: Revision[Exchange]) -> None:
+        """Somebody waits: others may have slots that nobody needs."""
+        if live.route.settings.concurrency and len(revision.gate.queue) == 1:
+            self.board.scaler.wake(live.route.key)
 
     async def idle(self, key: RouteKey) -> bool:
         """Nothing of the route is in flight or waiting."""

@@ -39,7 +39,7 @@ class Plane(Told, Protocol):
     def need(self, key: RouteKey, revision: str) -> Need:
         """What is in flight of a revision with a hard limit, or may be, and what waits before it; its number is 0.
 
-        When the first comes to wait and there is no slot, the scaler's `wake` is called.
+        When the first comes to wait, where limits are shared, the scaler's `wake` is called.
         """
 
     async def take_stock(self, key: RouteKey) -> None:

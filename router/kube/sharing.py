@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 from router.kube.catalog import Entry
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 
 WORD: Final = b"slots:"
 OFTEN: Final = 0.005  # seconds between looks while somebody waits or others want slots
-SELDOM: Final = 0.5  # seconds between looks else
+SOMETIMES: Final = 0.05  # seconds between looks while requests are in flight
+SELDOM: Final = 0.5  # seconds between looks else; who waits first is told at once
 REFRESH: Final = 120.0  # seconds after which what is held is told anew: the board forgets what nobody changes
 TRIES: Final = 20  # swaps of one page at once: others may change it, too
 AT_ONCE: Final = 8  # pages
@@ -42,13 +44,17 @@ class _Share:
     said: Need = field(default_factory=Need)
     content: bytes = b""  # the page as last seen
     told_at: float = 0.0
+    looked_at: float = 0.0
+    busy: bool = False  # something was in flight at the last look
     young: bool = False  # nothing moved then, because the board was young
     rung: bool = True  # something is to be told, or to be looked at
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def restless(self) -> bool:
-        return self.rung or self.had.watch or bool(self.said.waiting)
+    def due(self) -> float:
+        """When to look next, monotonic seconds."""
+        if self.rung or self.had.watch or self.said.waiting:
+            return self.looked_at + OFTEN
+        return self.looked_at + (SOMETIMES if self.busy else SELDOM)
 
 
 class Sharing:
@@ -95,20 +101,26 @@ class Sharing:
             if not self._membership.usable():
                 self._give_up()
             elif self._membership.session is not None:
-                session = self._membership.session
-                await asyncio.gather(*(self._look(session, name, share) for name, share in list(self._shares.items())))
-            restless = self._membership.session is not None and any(share.restless for share in self._shares.values())
+                session, now = self._membership.session, time.monotonic()
+                due = [(name, share) for name, share in self._shares.items() if share.rung or share.due() <= now]
+                await asyncio.gather(*(self._look(session, name, share) for name, share in due))
             try:
-                async with asyncio.timeout(OFTEN if restless else SELDOM):
+                async with asyncio.timeout(self._pause()):
                     await self._ring.wait()
-                    await asyncio.sleep(0)
             except TimeoutError:
                 pass
+
+    def _pause(self) -> float:
+        if self._membership.session is None:
+            return SOMETIMES
+        next_look = min((share.due() for share in self._shares.values()), default=inf)
+        return max(OFTEN, min(SELDOM, next_look - time.monotonic()))
 
     # --- one revision ---
 
     async def _look(self, session: Session, name: Name, share: _Share) -> None:
         need, now = self._need(name), time.monotonic()
+        share.looked_at, share.busy = now, bool(need.in_flight)
         first = (bool(need.waiting) and not share.said.waiting) or (share.young and not self._membership.roster.young())
         changed = need != share.said and (share.had.watch or now - share.told_at > SELDOM)
         if not (share.rung or first or changed or now - share.told_at > REFRESH):

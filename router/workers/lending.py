@@ -73,7 +73,7 @@ class Lending:
         waited = known.waiting()
         known.say(worker, slots.Need(need.number, need.in_flight, need.waiting, need.oldest))
         self._tell(need.key, need.revision, known)
-        if known.waiting() and not waited and not limits:
+        if known.waiting() and not waited and (self.shared or not limits):
             self._short(need.key)
 
     def leave(self, worker: Borrower) -> None:

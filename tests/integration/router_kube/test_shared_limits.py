@@ -185,10 +185,7 @@ def test_one_slot_serves_both_routers_never_two_at_once_and_comes_back_from_the_
         # All load on one.
         assert await other.load(4, 1) > 50
 
-        # Its holder gone without a word: after its lease the slot is the other's.
-        assert other.control.company.membership is not None
-        session = other.control.company.membership.session
-        assert session is not None
+        # Its holder ends in order: it gives its place back, and its slot is free when it has been missing for a moment.
         other.task.cancel()
         began = time.monotonic()
         assert await (await holder.caller()).get() == 200
