@@ -51,14 +51,15 @@ async def metric(router: Router, name: str, value: float, within: float = 30.0) 
             await asyncio.sleep(0.05)
 
 
-def downs(routers: list[Router]) -> int:
-    return sum("1 -> 0 replicas" in line for router in routers for line in router.lines)
+def count(routers: list[Router], words: str) -> int:
+    return sum(words in line for router in routers for line in router.lines)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_1000_arrivals_at_two_routers_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: Path) -> None:
-    """Each round aims 200 arrivals within 200 ms around the write of zero, which the log of the one who leads shows."""
+    """Every other round begins with the decision, which the log shows some milliseconds before the write; the others are aimed
+    to within 200 ms at when the next decision is expected: the first of them may well prevent it."""
 
     async def scenario(place: Place) -> None:
         async with redis_server(tmp_path) as redis:
@@ -66,7 +67,6 @@ def test_1000_arrivals_at_two_routers_around_the_moment_of_scale_to_zero_are_all
             routers = await two(place, redis)
             await place.label("hello", scale_max="1", scale_idle_grace="1", scale_panic_window="1", readiness_probe=PROBE)
             codes: Counter[int] = Counter()
-            zeros = near = 0
             async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=httpx2.Limits(max_connections=None)) as http:
 
                 async def one(delay: float) -> None:
@@ -80,32 +80,30 @@ def test_1000_arrivals_at_two_routers_around_the_moment_of_scale_to_zero_are_all
                     while not codes[200]:
                         await one(0.2)
                 codes.clear()
-                usual = await falls(routers, stamp())
-                while near < 5:
-                    began, before = stamp(), downs(routers)
-                    aimed = began + usual + random.uniform(-0.15, 0.15)
-                    fell = asyncio.create_task(falls(routers, began, aimed + 0.2 - began))
-                    await asyncio.gather(*(one(max(0.0, aimed - stamp() + random.uniform(-0.2, 0.2))) for _ in range(200)))
-                    after = await fell
-                    if downs(routers) > before:
-                        near += abs(began + after - aimed) <= 0.2
-                        zeros += 1
-                        usual += (after - usual) / 2
-                    else:  # the arrivals were before it
-                        usual += 0.2
-            cancelled = sum([await router.metric(PREFIX + "cancelled_total") for router in routers])
-            around = f"{200 * near} within 200 ms of {near} writes of zero"
-            print(f"{dict(codes)}; {around}; {zeros} in all, {cancelled:.0f} cancelled")
-            assert set(codes) == {200}
+                usual = 3.0
+                for number in range(10):
+                    began = stamp()
+                    if number % 2:
+                        delays = [usual + random.uniform(-0.2, 0.2) for _ in range(100)]
+                    else:
+                        usual = await decided(routers)
+                        delays = [random.uniform(0.0, 0.2) for _ in range(100)]
+                    await asyncio.gather(*map(one, delays))
+                    print(f"{sum(codes.values())} arrivals, {stamp() - began:.1f} s; decided {usual:.1f} s after the last answer")
+            zeros, cancelled = count(routers, "1 -> 0 replicas"), count(routers[:1], "somebody came: it stays awake")
+            print(f"{dict(codes)} around {zeros} writes of zero; {cancelled} times somebody came in time")
+            assert codes == {200: 1000}
+            assert zeros + cancelled >= 5 and zeros >= 2
 
     on_cluster(scenario, tmp_path, 280)
 
 
-async def falls(routers: list[Router], began: float, within: float = 30.0) -> float:
-    """Seconds until zero is written; `within` when it is not before."""
-    before = downs(routers)
-    while downs(routers) == before and stamp() - began < within:  # noqa: ASYNC110 - in other processes
-        await asyncio.sleep(0.002)
+async def decided(routers: list[Router]) -> float:
+    """Seconds until the next decision for zero."""
+    began, before = stamp(), count(routers, "hello: 1 -> 0 (")
+    async with asyncio.timeout(60):
+        while count(routers, "hello: 1 -> 0 (") == before:  # noqa: ASYNC110 - in other processes
+            await asyncio.sleep(0.001)
     return stamp() - began
 
 
@@ -186,9 +184,10 @@ def test_a_limit_of_1_per_pod_holds_over_two_routers_and_all_load_on_one_has_all
             await asyncio.gather(closed(third, 2, 2), closed(second, 2, 2))
             second.process.send_signal(signal.SIGKILL)
             killed = stamp()
-            await metric(third, "slots", 2.0)
+            async with asyncio.timeout(20):
+                while await third.metric(PREFIX + "slots") < 2:
+                    assert most(await closed(third, 4, 0.5)) == 1
             print(f"the slots of one that was killed came back after {stamp() - killed:.1f} s")
-            assert most(await closed(third, 4, 1)) == 1
 
     on_cluster(scenario, tmp_path, 280)
 
