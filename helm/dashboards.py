@@ -152,7 +152,27 @@ ROUTER = Dashboard(
     ),
 )  # fmt: skip
 
-DASHBOARDS = (OVERVIEW, FUNCTION, ROUTER)
+CONTROLLER = Dashboard(
+    "cloudbase-controller",
+    "Cloudbase / Controller",
+    (
+        Panel("Controllers that work", "short", (("sum(cloudbase_controller_leading)", "controllers"),), "One, always.", "stat", 6),
+        Panel("Functions", "short", (("max(cloudbase_controller_functions)", "functions"),), "Known to the controller.", "stat", 6),
+        Panel("Functions not ready", "short", (("max(cloudbase_controller_functions) - max(cloudbase_controller_functions_ready)", "functions"),),
+              "Being built or started, or wrong: `kubectl get functions -A` says why.", "stat", 6),
+        Panel("Waiting to be looked at", "short", (("max(cloudbase_controller_queued)", "functions"),), "More than a few for long: the API server is slow.",
+              "stat", 6),
+        Panel("Looks", "ops", (
+            (f"sum(rate(cloudbase_controller_looks_total[{RATE}]))", "looks"),
+            (f"sum(rate(cloudbase_controller_look_failures_total[{RATE}]))", "failed"),
+        ), "Comparisons of a function with what is there. Failed ones are repeated.", width=12),
+        Panel("Functions over time", "short", (
+            ("max(cloudbase_controller_functions)", "known"), ("max(cloudbase_controller_functions_ready)", "ready"),
+        ), "All of them, and those that answer as last asked for.", width=12),
+    ),
+)  # fmt: skip
+
+DASHBOARDS = (OVERVIEW, FUNCTION, ROUTER, CONTROLLER)
 
 
 def panels(rows: Iterable[Panel]) -> list[dict[str, Any]]:

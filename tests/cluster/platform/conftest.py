@@ -1,9 +1,10 @@
-"""One release of the chart for all tests of the folder: installing it takes longer than most of them."""
+"""One release of the chart for all tests of this folder: installing it takes longer than most of them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from installed import Platform, installed
 
+HERE = Path(__file__).parent
+AFTERWARDS = ExitStack()  # what is done after the folder's last test
+
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def platform() -> Platform:
     """The chart with its defaults."""
-    with installed() as release:
-        yield release
+    return AFTERWARDS.enter_context(installed())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Gone before another folder's tests: their routers would share its routes."""
+    if nextitem is None or HERE not in nextitem.path.parents:
+        AFTERWARDS.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,12 +24,14 @@ OWN = re.compile(r"\bcloudbase_[a-z_]+")
 
 
 def documented() -> set[str]:
-    """Every series that docs/metrics.md and docs/kubernetes.md name, histograms as their three."""
+    """Every series that docs/metrics.md, kubernetes.md and operator.md name, histograms as their three."""
     text = (ROOT / "docs/metrics.md").read_text()
     names = set(re.findall(r"`(cloudbase_[a-z_]+)`", text))
     histograms = re.findall(r"`(cloudbase_[a-z_]+)` \| histogram", text)
     names |= {f"{name}_{end}" for name in histograms for end in ("bucket", "count", "sum")}
     table = (ROOT / "docs/kubernetes.md").read_text().split("## Metrics")[1]
+    operator = (ROOT / "docs/operator.md").read_text().split("`cloudbase_controller_`:")[1]
+    names |= {f"cloudbase_controller_{name}" for name in re.findall(r"^\| `([a-z_]+)`", operator, re.MULTILINE)}
     return names | {f"cloudbase_router_kube_{name}" for name in re.findall(r"^\| `([a-z_]+)`", table, re.MULTILINE)}
 
 
