@@ -171,8 +171,11 @@ class Operated:
         return router
 
     async def apply(self, name: str, **spec: Any) -> None:
-        """As `kubectl apply --server-side` does it; a setting that is left out is given up."""
-        body = {"spec": {"image": IMAGE, **spec}}
+        """As `kubectl apply --server-side` does it; a setting that is left out is given up.
+
+        Pods have a short grace: Kubernetes waits for half of it before it looks at a namespace again that is to go.
+        """
+        body = {"spec": {"image": IMAGE, "timeout": 10.0, "drainTimeout": 10.0, **spec}}
         await self.client.apply(FUNCTIONS, name, body, "kubectl", self.namespace, force=True)
 
     async def function(self, name: str) -> dict[str, Any]:

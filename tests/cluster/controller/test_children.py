@@ -65,7 +65,7 @@ def test_a_restarted_controller_writes_nothing_where_nothing_changed(tmp_path: P
         first = await o.controller()
         router = await o.router()
         for number in range(5):
-            await o.apply(f"f{number}", scaling={"initial": number % 2}, timeout=float(10 * number), env={"A": str(number)})
+            await o.apply(f"f{number}", scaling={"initial": number % 2}, timeout=float(number), env={"A": str(number)})
         await o.apply("pinned", replicas=1, resources={"cpu": "0.5", "memory": "64Mi"}, envFrom=[])
         for number in range(5):
             await o.wait(f"f{number}")

@@ -19,7 +19,7 @@ def test_updates_and_rollbacks_under_load_lose_no_request_and_a_broken_revision_
         await o.controller()
         router = await o.router()
         one, two = {"env": {"WORD": "one"}}, {"env": {"WORD": "two"}}
-        always = {"scaling": {"min": 1}, "drainTimeout": 60.0}
+        always = {"scaling": {"min": 1}}
         await o.apply("hello", **one, **always)
         await o.wait("hello")
 

@@ -126,6 +126,27 @@ def test_a_function_becomes_its_children_and_nothing_is_written_twice_not_even_b
     play(scenario)
 
 
+def test_a_function_costs_few_requests_and_a_restart_none_but_lists_and_watches() -> None:
+    async def scenario(c: Cluster) -> None:
+        count = 40
+        unproven = {"image": "example/echo:1", "scaling": {"initial": 0}}
+        async with c.operator() as control:
+            for number in range(count):
+                await c.client.create(FUNCTIONS, {"metadata": {"name": f"f{number}"}, "spec": unproven}, "default")
+            await until(lambda: sum(each.status.revision != "" for each in control.store.list()) == count)
+            await idle(control)
+        before = len(c.server.calls)
+        asked = [call for call in c.server.calls if call.agent == "one" and call.resource != LEASES.title]
+        assert len(asked) / count < 11
+        async with c.operator("two") as control:
+            await until(lambda: control.reconciler.looks >= count)
+            await idle(control)
+        again = {call.verb for call in c.server.calls[before:] if call.agent == "two" and call.resource != LEASES.title}
+        assert again == {"list", "watch"}
+
+    play(scenario)
+
+
 def test_what_is_deleted_or_edited_comes_back_with_the_replicas_that_routers_wanted() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator() as control:
