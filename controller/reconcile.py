@@ -256,8 +256,8 @@ class Reconciler:
             case DropRevision(revision):
                 await self._store.drop_revision(project, name, revision)
             case SetStatus(status):
-                self._report(function, status)
                 await self._store.set_status(project, name, status)
+                self._report(function, status)  # afterwards: whoever hears of it looks at what is stored
             case Forget():
                 await self._forget(function)
 

@@ -26,6 +26,7 @@ from controller.kube.admission.decide import validated
 from controller.kube.admission.model import Kind
 from controller.kube.admission.model import Request as AdmissionRequest
 from controller.memory import MemoryFunctionStore, MemorySourceStore
+from controller.model import FunctionStatus
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
 
@@ -482,3 +483,19 @@ def test_a_taken_name_is_refused_in_the_same_words_too() -> None:
         assert status is not None and told["detail"] == status.message
 
     asyncio.run(main())
+
+
+def test_events_end_though_the_status_takes_its_time_to_be_stored() -> None:
+    async def test(api: Api) -> None:
+        stored = api.store.set_status
+
+        async def slowly(project: str, name: str, status: FunctionStatus) -> None:
+            await asyncio.sleep(0.02)
+            await stored(project, name, status)
+
+        api.store.set_status = slowly  # type: ignore[method-assign]
+        await api.put()
+        assert (await api.events())[-1]["status"] == "True"
+        assert (await api.client.get("/functions/hello")).json()["ready"] is True
+
+    with_api(test, real=True)
