@@ -92,4 +92,4 @@ lock: $(STAMP) ## Solve requirements/lock.txt anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group tools --no-annotate --no-header pyproject.toml -o requirements/lock.txt
 
 clean: ## Delete what the targets above made
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	@rm -rf $(VENV) router/_compiled .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
