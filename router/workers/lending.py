@@ -34,6 +34,7 @@ class Lending:
         self._clock = clock
         self._numbers = count(1)
         self._limits: dict[RouteKey, dict[str, Mapping[str, int]]] = {}  # by revision
+        self._granted: dict[RouteKey, dict[str, Mapping[str, int]]] = {}  # what was granted last, also while there is no limit
         self._slots: dict[RouteKey, dict[str, Slots[Borrower]]] = {}
 
     def put(self, route: Route) -> None:
@@ -42,17 +43,19 @@ class Lending:
         if not self.shared:
             self._set(key, {backend.revision: hard_limits(route, backend) for backend in route.backends})
             return
-        granted = self._limits.get(key, {})
-        limited = route.settings.concurrency > 0
-        self._set(key, {backend.revision: granted.get(backend.revision, {}) if limited else {} for backend in route.backends})
+        names = [backend.revision for backend in route.backends]
+        granted = self._granted[key] = {name: limits for name, limits in self._granted.get(key, {}).items() if name in names}
+        self._set(key, {name: granted.get(name, {}) if route.settings.concurrency else {} for name in names})
 
     def grant(self, key: RouteKey, revision: str, limits: Mapping[str, int]) -> None:
         """As router.kube.ports.Plane."""
+        self._granted.setdefault(key, {})[revision] = dict(limits)
         self._set(key, self._limits.get(key, {}) | {revision: dict(limits)})
 
     def remove(self, key: RouteKey) -> None:
         """The route is gone, and the workers know it already: what is in flight there is at its end."""
         self._limits.pop(key, None)
+        self._granted.pop(key, None)
         self._slots.pop(key, None)
 
     def needed(self, key: RouteKey, revision: str) -> slots.Need:
