@@ -1,0 +1,124 @@
+"""The operator as a process, under the chart's rights, from a stored source to an answer by the router; killed on the way."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "controller"))
+
+from build_world import HOST, build_settings
+from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, RBAC, RESOURCES, ROOT, Operated, get, operated
+
+from controller.kube.build.jobs import JOBS
+from controller.kube.build.room import building
+from controller.kube.build.settings import BuildSettings
+from kube.errors import NotFound
+from kube.resource import NAMESPACES, PODS, SECRETS
+from kube.watch import Scope
+
+pytestmark = [*MARKS, pytest.mark.timeout(300)]
+HANDLER = b"const size = require('fs').statSync('noise').size\nexports.handler = async () => `${size} bytes`\n"
+
+
+@asynccontextmanager
+async def builds(o: Operated) -> AsyncIterator[BuildSettings]:
+    """A namespace for builds where the controller has the chart's rights, and their settings."""
+    name = f"{o.namespace}-builds"
+    label = {"pod-security.kubernetes.io/enforce": "baseline"}
+    await o.client.create(NAMESPACES, {"metadata": {"name": name, "labels": label}})
+    try:
+        rules = yaml.safe_load((ROOT / "helm/cloudbase/rbac/controller.yaml").read_text())["builds"]
+        subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": o.namespace}
+        reference = {"apiGroup": RBAC, "kind": "Role", "name": ACCOUNT}
+        await o.client.create(RESOURCES["Role"], {"metadata": {"name": ACCOUNT}, "rules": rules}, name)
+        binding = {"metadata": {"name": ACCOUNT}, "subjects": [subject], "roleRef": reference}
+        await o.client.create(RESOURCES["RoleBinding"], binding, name)
+        yield build_settings(name)
+    finally:
+        with suppress(NotFound):
+            await o.client.delete(NAMESPACES, name)
+
+
+def flags(settings: BuildSettings, port: int) -> list[str]:
+    given: dict[str, Any] = {
+        "build-registry": settings.registry,
+        "build-pull-registry": settings.pull_registry,
+        "build-insecure": "true",
+        "build-insecure-pull": "true",
+        "build-registry-map": ",".join(f"{name}={place}" for name, place in settings.registry_map.items()),
+        "build-namespace": settings.namespace,
+        "build-executor": settings.executor,
+        "build-busybox": settings.busybox,
+        "build-handover": f"http://{HOST}:{port}",
+        "admin": f"{HOST}:{port}",
+    }
+    return [word for name, value in given.items() for word in (f"--{name}", str(value))]
+
+
+def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_while_it_is_built(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+
+    async def scenario(o: Operated) -> None:
+        async with builds(o) as settings:
+            async with building(o.client, settings) as room:
+                source = await room.sources.put({"index.js": HANDLER, "noise": os.urandom(40 << 20)})
+            controller = await o.controller(*flags(settings, port))
+            router = await o.router()
+            spec = {"runtime": "node", "source": source, "scaling": {"idleGrace": 60}}
+            await o.client.apply(FUNCTIONS, "large", {"spec": spec}, "kubectl", o.namespace, force=True)
+
+            async def running() -> bool:
+                pods = await o.client.list(PODS, Scope(settings.namespace))
+                return any(pod.status.phase == "Running" or pod.status.init_container_statuses for pod in pods)
+
+            await o.eventually(running, 40)
+            await controller.stop(hard=True)
+            (job,) = await o.client.list(JOBS, Scope(settings.namespace))
+            next_one = await o.controller(*flags(settings, port), leads=False)
+            await next_one.leading(60)
+            ready = await o.wait("large", within=100)
+            assert ready["reason"] == "Ready"
+            assert (await get(router.traffic, "/fn/large")).text == f"{40 << 20} bytes"
+            build = (await o.function("large"))["status"]["build"]
+            print(f"built in {build['seconds']:.1f} s, Job {job['metadata']['name']}, the controller killed meanwhile")
+            assert build["artifact"].startswith(f"{settings.pulled_from}/{o.namespace}-large@sha256:")
+
+            async def tidy() -> bool:
+                left = [
+                    await o.client.list(kind, Scope(settings.namespace, "cloudbase.dev/build")) for kind in (JOBS, PODS, SECRETS)
+                ]
+                return left == [[], [], []]
+
+            await o.eventually(tidy, 30)
+
+    operated(scenario, tmp_path, limit=230)
+
+
+def test_a_source_that_cannot_be_built_says_so_in_the_functions_status(tmp_path: Path) -> None:
+    async def scenario(o: Operated) -> None:
+        async with builds(o) as settings:
+            async with building(o.client, settings) as room:
+                source = await room.sources.put({"Dockerfile": b"FROM busybox:stable\nRUN echo no luck today; exit 7\n"})
+            await o.controller(*flags(settings, 0))
+            spec = {"runtime": "dockerfile", "source": source}
+            await o.client.apply(FUNCTIONS, "unlucky", {"spec": spec}, "kubectl", o.namespace, force=True)
+
+            async def failed() -> bool:
+                return (await o.condition("unlucky", "Built")).get("status") == "False"
+
+            await o.eventually(failed, 60)
+            built = await o.condition("unlucky", "Built")
+            assert built["reason"] == "StepFailed" and "no luck today" in built["message"], built
+
+    operated(scenario, tmp_path, limit=110)
