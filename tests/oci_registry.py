@@ -22,13 +22,15 @@ class MemoryRegistry:
     def __init__(self, auth: Literal["", "basic", "bearer"] = "", deletes: bool = True) -> None:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[tuple[str, str], bytes] = {}  # repository, digest or tag
+        self._parts: dict[str, bytes] = {}  # of uploads that have begun
         self.failing = 0  # status that everything is answered with, 0 = well
         self._auth, self._deletes = auth, deletes
         self._app = Starlette(
             routes=[
+                Route("/v2/", self._hello),
                 Route("/token", self._token),
                 Route("/v2/{repository:path}/blobs/uploads/", self._begin, methods=["POST"]),
-                Route("/v2/{repository:path}/blobs/uploads/{place}", self._upload, methods=["PUT"]),
+                Route("/v2/{repository:path}/blobs/uploads/{place}", self._upload, methods=["PUT", "PATCH"]),
                 Route("/v2/{repository:path}/blobs/{digest}", self._blob, methods=["GET", "HEAD"]),
                 Route("/v2/{repository:path}/manifests/{reference}", self._manifest, methods=["GET", "HEAD", "PUT", "DELETE"]),
             ]
@@ -47,16 +49,23 @@ class MemoryRegistry:
         challenge = f'Bearer realm="{realm}",service="test"' if self._auth == "bearer" else 'Basic realm="test"'
         return Response(status_code=401, headers={"WWW-Authenticate": challenge})
 
+    async def _hello(self, request: Request) -> Response:
+        return JSONResponse({})
+
     async def _token(self, request: Request) -> Response:
         if request.headers.get("authorization") != BASIC or request.query_params["service"] != "test":
             return Response(status_code=401)
         return JSONResponse({"token": TOKEN})
 
     async def _begin(self, request: Request) -> Response:
-        return Response(status_code=202, headers={"Location": f"{request.url.path}1?state=x"})
+        self._parts[place := f"{len(self._parts)}"] = b""
+        return Response(status_code=202, headers={"Location": f"{request.url.path}{place}?state=x"})
 
     async def _upload(self, request: Request) -> Response:
-        content = await request.body()
+        place = request.path_params["place"]
+        content = self._parts[place] = self._parts[place] + await request.body()
+        if request.method == "PATCH":
+            return Response(status_code=202, headers={"Location": f"{request.url.path}?state=x"})
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         if request.query_params["digest"] != digest or request.query_params["state"] != "x":
             return Response(status_code=400)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from build_world import World, answer, example, run, serving, with_settings
+from oci_registry import PASSWORD, USER, MemoryRegistry
 from package_registries import npm_registry, pip_index
 
 from controller.kube.build.sources import SECRET_BYTES
@@ -128,5 +129,27 @@ def test_a_source_is_kept_in_a_secret_or_in_the_registry_by_its_size_and_reaches
         await world.grow_old()
         assert await world.sources.prune(()) == 1
         assert not await world.sources.has(function.spec.source)
+
+    run(scenario)
+
+
+def test_images_and_large_sources_go_to_a_registry_that_asks_for_a_password() -> None:
+    async def scenario(world: World) -> None:
+        images = MemoryRegistry("basic")
+        async with serving() as (url, mount):
+            mount(images)
+            host = url.removeprefix("http://")
+            config = json.dumps({"auths": {host: {"username": USER, "password": PASSWORD}}}).encode()
+            secret = {"metadata": {"name": "push"}, "type": "kubernetes.io/dockerconfigjson"}
+            content = {".dockerconfigjson": base64.b64encode(config).decode()}
+            await world.client.create(SECRETS, {**secret, "data": content}, world.settings.namespace)
+            settings = replace(world.settings, registry=f"{host}/x", pull_registry="", registry_secret="push")
+            async with with_settings(world.client, settings) as there:
+                there.sources._in_secret = 0  # everything is large
+                files = {"Dockerfile": b"FROM scratch\nCOPY Dockerfile /\n"}
+                result = await there.build(await there.function("closed", "dockerfile", files))
+        repository, digest = result.artifact.removeprefix(f"{host}/").split("@")
+        assert (repository, digest) in images.manifests
+        assert any(name == "x/cloudbase.sources" for name, _ in images.manifests)
 
     run(scenario)
