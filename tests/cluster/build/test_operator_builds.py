@@ -70,6 +70,7 @@ def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_w
         port = probe.getsockname()[1]
 
     async def scenario(o: Operated) -> None:
+        o.place.world.tidy = False  # its namespace goes while the next test runs
         async with builds(o) as settings:
             async with building(o.client, settings) as room:
                 source = await room.sources.put({"index.js": HANDLER, "noise": os.urandom(40 << 20)})
