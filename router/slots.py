@@ -94,12 +94,13 @@ class _Holder:
 class Slots(Generic[W]):
     """The limits of one revision's addresses, lent to workers. After each change, tell them what `moves` returns."""
 
-    def __init__(self, workers: Iterable[W], numbers: Iterator[int] | None = None) -> None:
+    def __init__(self, workers: Iterable[W], numbers: Iterator[int] | None = None, favour: float = FAVOUR) -> None:
         """`workers`: those that may have requests in flight already. Nothing is lent before each of them has said what.
 
-        `numbers`: of loans, each used once, also by another Slots that was here before.
+        `numbers`: of loans, each used once, also by another Slots that was here before; `favour`: as FAVOUR.
         """
         self._numbers = numbers or counting(1)
+        self._favour = favour
         self._limits: Mapping[str, int] = {}
         self._holders: dict[W, _Holder] = {worker: _Holder(known=False) for worker in workers}
 
@@ -232,7 +233,7 @@ class Slots(Generic[W]):
 
     def _queues(self, now: float) -> list[_Queue[W]]:
         return [
-            _Queue(worker, holder.need.waiting, min(now, holder.need.oldest) - (FAVOUR if holder.size else 0.0))
+            _Queue(worker, holder.need.waiting, min(now, holder.need.oldest) - (self._favour if holder.size else 0.0))
             for worker, holder in self._holders.items()
             if holder.need.waiting
         ]

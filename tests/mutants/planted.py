@@ -407,7 +407,7 @@ SHARED = (
     Defect(
         "a slot that goes to and fro for each request",
         "router/slots.py",
-        "- (FAVOUR if holder.size else 0.0)",
+        "- (self._favour if holder.size else 0.0)",
         "- 0.0",
         (SLOTS,),
     ),
