@@ -20,7 +20,7 @@ from loadtest.compare.checks import HELLO, Client, until_right
 from loadtest.compare.idle import measure_idle
 from loadtest.compare.install import install, installed, missing
 from loadtest.compare.measure import Bench, measure
-from loadtest.compare.peers import DEFAULT_PEERS, PEERS, targets
+from loadtest.compare.peers import DEFAULT_PEERS, PEERS, builds, targets
 from loadtest.compare.place import BIN, PORT, Fault
 from loadtest.compare.report import Result, text, write_json
 from loadtest.compare.scenarios import IDLE, SCENARIOS
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, command: list[str]) -> Result:
     with running(backend, load_cpu, lambda it: until_right(it, lambda same: Client(same.port).expect("/x", HELLO))):
         samples, less = measure(Bench(backend, proxy_cpu, load_cpu), services, names, args.rounds, args.seconds)
         idles = measure_idle(services, proxy_cpu) if IDLE in args.scenarios and args.rounds else []
-    return Result(command, args.peers, args.rounds, args.seconds, samples, idles, less)
+    return Result(command, args.peers, args.rounds, args.seconds, samples, idles, less, builds(services))
 
 
 def _prepare(peers: list[str], command: list[str]) -> None:

@@ -53,6 +53,16 @@ def router(command: list[str], name: str = "router", port: int = PORT + 1, more:
     return Service(name, command, port, {"BENCH_LISTEN": f"127.0.0.1:{port}", "BENCH_UPSTREAM": UPSTREAM, **(more or {})})
 
 
+def builds(services: list[Service]) -> dict[str, str]:
+    """What each router said at start of its interpreter and build ("CPython 3.13.5, compiled"), where it said so."""
+    found: dict[str, str] = {}
+    for service in services:
+        if service.name not in PEERS and service.log.exists():
+            line = re.search(r"^[A-Za-z]*Py[A-Za-z]* [\d.]+, .+$", service.log.read_text(errors="replace"), re.MULTILINE)
+            found |= {service.name: line[0]} if line else {}
+    return found
+
+
 def peer(name: str, port: int) -> Service:
     """A peer, with its configuration written under HOME."""
     directory = HOME / "run" / name

@@ -60,6 +60,7 @@ class Result:
     samples: list[Sample]
     idles: list[Idle]
     less: dict[str, list[str]]  # target -> what it does less than the others
+    builds: dict[str, str] = dataclasses.field(default_factory=dict)  # router -> interpreter and build
 
     def rows(self) -> dict[str, list[Row]]:
         """The rows of each scenario that was measured."""
@@ -79,6 +80,7 @@ def text(result: Result) -> str:
     facts = _words(machine() | versions(result.peers))
     checked = ", ".join(result.less)
     parts = [f"{facts}\n{result.rounds} rounds of {result.seconds} s; answers checked: {checked}"]
+    parts += ["\n".join(f"{name}: {build}" for name, build in result.builds.items())] if result.builds else []
     parts += [f"less work: {name}: {', '.join(notes)}" for name, notes in result.less.items() if notes and name != "relay"]
     parts += [_section(name, rows) for name, rows in result.rows().items()]
     if promises := promise_rows(result.rows()):
@@ -94,7 +96,7 @@ def write_json(result: Result, path: Path) -> None:
     """All rows and samples."""
     about = {"machine": machine(), "versions": versions(result.peers)}
     raw = {"rows": result.rows(), "errors": result.errors(), "less_work": result.less}
-    run = {"command": result.command, "rounds": result.rounds, "seconds": result.seconds}
+    run = {"command": result.command, "builds": result.builds, "rounds": result.rounds, "seconds": result.seconds}
     samples = {"samples": [dataclasses.asdict(sample) for sample in result.samples]}
     path.write_text(json.dumps({**about, **run, **raw, **samples}, indent=1) + "\n")
 

@@ -52,6 +52,17 @@ def test_the_plain_build_of_the_router_can_be_measured_beside_the_one_that_start
     assert len({router.port, plain.port, many.port, relay.port, place.PORT}) == 5
 
 
+def test_the_report_tells_what_each_router_said_of_its_build() -> None:
+    services = peers.targets(["relay"], ["run-it"], plain=True)
+    for service, said in zip(
+        services, ("launch\nCPython 3.13.5, compiled\nlistening\n", "nothing\n", "CPython 1, x\n"), strict=True
+    ):
+        service.log.parent.mkdir(exist_ok=True)
+        service.log.write_text(said)
+
+    assert peers.builds(services) == {"router": "CPython 3.13.5, compiled"}
+
+
 @pytest.mark.parametrize("name", PEERS)
 def test_nothing_is_left_to_fill_in_in_what_a_peer_is_started_with(name: str, home: Path) -> None:
     (target,) = peers.targets([name], [])
