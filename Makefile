@@ -88,8 +88,9 @@ docs: $(STAMP)
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
-lock: $(STAMP) ## Solve requirements/lock.txt anew from pyproject.toml
+lock: $(STAMP) ## Solve requirements/lock.txt anew from pyproject.toml, and of it what the image holds
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group tools --no-annotate --no-header pyproject.toml -o requirements/lock.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra controller --extra redis --no-annotate --no-header --constraints requirements/lock.txt pyproject.toml -o requirements/image.txt
 
 clean: ## Delete what the targets above made
 	@rm -rf $(VENV) router/_compiled .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
