@@ -56,6 +56,7 @@ class Interceptor:
         self._owners: dict[RouteKey, Key] = {}
         self._ours: set[Key] = set()  # Services with slices of ours
         self._dirty: set[Key] = set()
+        self._homeless: set[Key] = set()  # those whose owners were told that no router's address is known
         self._something = asyncio.Event()
 
     def look(self, key: RouteKey) -> None:
@@ -146,8 +147,11 @@ class Interceptor:
         owner, port = self._doors[service]
         doors = self._routers()
         if not doors:
-            self._tell(owner, HOMELESS)
+            if service not in self._homeless:
+                self._homeless.add(service)
+                self._tell(owner, HOMELESS)
             return None
+        self._homeless.discard(service)
         return wanted(owner, port, doors)
 
     def _routers(self) -> list[Door]:

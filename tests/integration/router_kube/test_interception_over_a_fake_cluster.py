@@ -10,6 +10,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
 
+import pytest
 from kube_world import until
 from test_control_over_a_fake_cluster import MemoryPlane, Stage, on_stage
 
@@ -107,7 +108,7 @@ def test_a_write_that_fails_is_tried_again_and_disturbs_no_other() -> None:
     on_stage(scenario, advertise=(HERE,))
 
 
-def test_a_router_that_does_not_know_its_own_address_tells_the_owner() -> None:
+def test_a_router_that_does_not_know_its_own_address_tells_the_owner_once(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(stage: Stage) -> None:
         await front(stage)
         notes: list[Any] = []
@@ -116,6 +117,10 @@ def test_a_router_that_does_not_know_its_own_address_tells_the_owner() -> None:
                 await asyncio.sleep(0.02)
                 notes = [event["note"] for event in await stage.client.list(EVENTS) if event["reason"] == "NotIntercepted"]
         assert "--kube-service" in notes[0] and known(stage) == []
+        for number in range(3):  # whatever changes: it is told once
+            await stage.client.merge(SERVICES, "hello", {"metadata": {"annotations": {"own": str(number)}}}, "default")
+            await asyncio.sleep(0.05)
+        assert sum("cannot be led to the routers" in each.getMessage() for each in caplog.records) == 1
 
     on_stage(scenario)
 
