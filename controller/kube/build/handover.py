@@ -33,6 +33,7 @@ from kube.resource import SECRETS
 log = logging.getLogger(__name__)
 
 PATH = "/sources"
+_TOLD = {401: 424, 403: 424, 404: 404}  # the registry's answer -> ours, by which the init container tells one from another
 
 
 def one_time_url(settings: BuildSettings, key: str) -> str:
@@ -75,7 +76,7 @@ class Handover:
         except RegistryError as error:
             await stack.aclose()
             log.warning("build %s: its source cannot be read: %s", key, error)
-            return PlainTextResponse(f"{error}\n", 502)
+            return PlainTextResponse(f"{error}\n", _TOLD.get(error.status, 502))
         fields = {"Content-Length": str(size), "Cache-Control": "no-store"}
         return StreamingResponse(self._noted(key, stack, content), 200, fields, "application/gzip")
 

@@ -34,11 +34,11 @@ Credentials = Callable[[], Awaitable[Mapping[str, str]]]  # host -> "Basic …" 
 
 
 class RegistryError(Exception):
-    """The registry did not do what was asked; says what and why. `away`: it may pass."""
+    """The registry did not do what was asked; says what and why. `away`: it may pass; `status`: of its answer, 0 = none."""
 
-    def __init__(self, message: str, away: bool = False) -> None:
+    def __init__(self, message: str, away: bool = False, status: int = 0) -> None:
         super().__init__(message)
-        self.away = away
+        self.away, self.status = away, status
 
 
 class Registry:
@@ -193,8 +193,8 @@ def _check(reply: httpx2.Response, method: str, url: str, expect: tuple[int, ...
         return
     what = f"{method} {url} was answered with {code}"
     if code in (401, 403):
-        raise RegistryError(f"the image registry wants other credentials: {what}")
-    raise RegistryError(f"the image registry refuses: {what}", away=code >= 500 or code == 429)
+        raise RegistryError(f"the image registry wants other credentials: {what}", status=code)
+    raise RegistryError(f"the image registry refuses: {what}", code >= 500 or code == 429, code)
 
 
 def _digest(content: bytes) -> str:

@@ -21,6 +21,7 @@ fetch() {
     tries=$((tries + 1))
     case $said in
       *" 403"*|*" 404"*|*" 410"*) fail SourceMissing "the controller does not hand the source out (again): $said" ;;
+      *" 424"*) fail ImageRegistryDenied "the source is kept in the image registry, which wants other credentials: $said" ;;
       *" 502"*) [ $tries -lt 3 ] || fail ImageRegistryUnavailable "the source is kept in the image registry, which cannot be read: $said" ;;
       *"No space"*) fail DiskFull "the source does not fit into the build's workspace: $said" ;;
     esac

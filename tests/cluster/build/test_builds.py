@@ -143,7 +143,7 @@ def test_images_and_large_sources_go_to_a_registry_that_asks_for_a_password() ->
             secret = {"metadata": {"name": "push"}, "type": "kubernetes.io/dockerconfigjson"}
             content = {".dockerconfigjson": base64.b64encode(config).decode()}
             await world.client.create(SECRETS, {**secret, "data": content}, world.settings.namespace)
-            settings = replace(world.settings, registry=f"{host}/x", pull_registry="", registry_secret="push")
+            settings = replace(world.settings, registry=f"{host}/x", pull_registry="", registry_secret="push", handover="")
             async with with_settings(world.client, settings) as there:
                 there.sources._in_secret = 0  # everything is large
                 files = {"Dockerfile": b"FROM scratch\nCOPY Dockerfile /\n"}
