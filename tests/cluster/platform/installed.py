@@ -124,7 +124,7 @@ class Platform:
         for name in ("functions", "revisions"):  # helm installs them, and leaves them at an upgrade: docs/install.md
             if kubectl("get", "crd", f"{name}.cloudbase.dev", "--ignore-not-found"):
                 kubectl("apply", "--server-side", "--force-conflicts", "-f", str(chart.CHART / f"crds/{name}.cloudbase.dev.yaml"))
-        options = ("--install", "--create-namespace", "--wait", "--timeout", "120s")
+        options = ("--install", "--create-namespace", "--take-ownership", "--wait", "--timeout", "120s")
         self.helm("upgrade", str(chart.CHART), *options, values=self.values)
 
     @staticmethod
