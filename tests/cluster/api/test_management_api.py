@@ -49,7 +49,7 @@ async def main():
 
 asyncio.run(main())
 """
-PEOPLE = "cloudbase-people"
+PEOPLE = "people-cloudbase-people"
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Place:
 
     def cloudbase(self, *arguments: str, code: int = 0, **environ: str) -> str:
         """What a command prints, both ways, after it ended with `code`."""
-        own = {"CLOUDBASE_PLATFORM": self.controller.namespace, **environ}
+        own = {"CLOUDBASE_PLATFORM": self.controller.namespace, "CLOUDBASE_SERVICE_ACCOUNT": PEOPLE, **environ}
         where = () if "CLOUDBASE_SERVER" in environ else ("--namespace", self.namespace)
         command = [sys.executable, "-m", "cloudbase", *arguments, *where]
         done = subprocess.run(command, cwd=ROOT, env=os.environ | own, capture_output=True, text=True, timeout=90, check=False)
@@ -79,9 +79,12 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     image = operator_on_a_cluster.image()
-    with running(tmp_path_factory.mktemp("controller")) as controller, here.namespace("people") as name:
+    with (
+        running(tmp_path_factory.mktemp("controller")) as controller,
+        here.namespace("people") as name,
+        here.applied(people(controller.namespace)),
+    ):
         relay(controller)
-        people(controller.namespace)
         kubectl("create", "-n", name, "-f", "-", document=function("hello", {"image": image, "scaling": {"min": 1}}))
         kubectl("wait", "function/hello", "--for=condition=Ready", "-n", name, "--timeout=60s", within=70)
         yield Place(controller, name)
@@ -101,15 +104,13 @@ def relay(controller: Controller) -> None:
     kubectl("wait", "pod/controller", "--for=condition=Ready", "-n", controller.namespace, "--timeout=60s", within=70)
 
 
-def people(namespace: str) -> None:
-    """The chart's account for people, in the platform's namespace, with its rights."""
-    chosen = [
-        each
-        for each in here.CHART.render({}, "--namespace", namespace)
-        if each["metadata"]["name"] in (PEOPLE, "cloudbase-functions-edit", "cloudbase-functions-view")
-    ]
+def people(namespace: str) -> list[dict[str, Any]]:
+    """The chart's account for people, in the platform's namespace, with its rights; of a release that nobody else has."""
+    rendered = here.CHART.render({}, "--namespace", namespace, release="people")
+    names = (PEOPLE, "people-cloudbase-functions-edit", "people-cloudbase-functions-view")
+    chosen = [each for each in rendered if each["metadata"]["name"] in names]
     assert len(chosen) == 4
-    kubectl("apply", "-f", "-", document={"apiVersion": "v1", "kind": "List", "items": chosen})
+    return chosen
 
 
 def test_without_a_token_nothing_of_the_api_answers_and_health_and_metrics_do(place: Place) -> None:
