@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,6 +127,7 @@ class Platform:
                 kubectl("apply", "--server-side", "--force-conflicts", "-f", str(chart.CHART / f"crds/{name}.cloudbase.dev.yaml"))
         options = ("--install", "--create-namespace", "--take-ownership", "--wait", "--timeout", "120s")
         self.helm("upgrade", str(chart.CHART), *options, values=self.values)
+        self._trusted()
 
     @staticmethod
     def echo() -> str:
@@ -134,6 +136,18 @@ class Platform:
 
     def uninstall(self) -> None:
         self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", "120s")
+
+    def _trusted(self, within: float = 30) -> None:
+        """Wait until the API server knows by which authority the webhooks are: the controller tells it once it runs."""
+        kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
+        label = f"app.kubernetes.io/instance={self.release}"
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            found = json.loads(kubectl("get", kinds, "-l", label, "-o", "json"))["items"]
+            if all(each["clientConfig"].get("caBundle") for one in found for each in one["webhooks"]):
+                return
+            time.sleep(0.2)
+        raise Failed(f"the webhooks are not trusted after {within:.0f} s")
 
     def url(self, path: str) -> str:
         """A path of the router's Service, by its address: these tests run where a cluster's services can be reached."""
