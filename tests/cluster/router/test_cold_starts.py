@@ -8,6 +8,7 @@ import re
 import statistics
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -126,30 +127,41 @@ def test_a_program_that_listens_at_once_and_is_ready_after_3_s_gets_no_request_b
     on_cluster(scenario, tmp_path)
 
 
+# name: labels' and annotations' part, spec, words of the Event; as a real API server admits them
+WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "bad": (
+        {"annotations": {"cloudbase.dev/timeout": "soon", "cloudbase.dev/deployment": "no"}},
+        {},
+        "timeout: must be a number",
+    ),
+    "named": ({"labels": {"cloudbase.dev/route": "Shop_1"}}, {}, "'Shop_1' is no DNS label"),
+    "external": ({}, {"type": "ExternalName", "externalName": "a.example"}, "is an ExternalName (a.example)"),
+    "several": ({}, {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}]}, "say in the annotation"),
+    "alone": ({}, {"selector": None}, "nobody gives it addresses"),
+    "lonely": ({"annotations": {"cloudbase.dev/backends": '[{"service": "nobody"}]'}}, {}, "there is no such Service"),
+    "caught": ({"annotations": {"cloudbase.dev/intercept": "true"}}, {"clusterIP": "None"}, "is headless"),
+}
+
+
 def test_what_is_wrong_with_a_service_is_an_event_on_it(tmp_path: Path) -> None:
     async def scenario(place: Place) -> None:
         router = await place.router()
         await router.ready()
-        bad = {
-            "labels": {"cloudbase.dev/route": "bad"},
-            "annotations": {"cloudbase.dev/timeout": "soon", "cloudbase.dev/deployment": "no"},
-        }
-        await place.client.create(
-            SERVICES,
-            {"metadata": {"name": "bad", **bad}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}},
-            place.namespace,
-        )
+        for name, (meta, spec, _) in WRONG.items():
+            whole = {"name": name, "labels": {"cloudbase.dev/route": name}, **meta}
+            usual = {"selector": {"a": "b"}, "ports": [{"port": 80}]}
+            given = {key: value for key, value in {**usual, **spec}.items() if value is not None}
+            await place.client.create(SERVICES, {"metadata": whole, "spec": given}, place.namespace)
         async with httpx2.AsyncClient(trust_env=False, timeout=0.5) as http:
             with pytest.raises(httpx2.TimeoutException):  # it waits for a replica of a Deployment that is not there
                 await http.get(f"http://{router.traffic}/fn/bad")
-        async with asyncio.timeout(20):
-            notes: list[str] = []
-            while not (
-                any("timeout: must be a number" in note for note in notes) and any("cannot be scaled" in note for note in notes)
-            ):
-                notes = [str(event.get("note")) for event in await events_about(place, "bad")]
-                await asyncio.sleep(0.1)
-        print("\n".join(notes))
+        wanted = [(name, words) for name, (_, _, words) in WRONG.items()] + [("bad", "cannot be scaled")]
+        async with asyncio.timeout(30):
+            notes: dict[str, str] = {}
+            while not all(words in notes.get(name, "") for name, words in wanted):
+                notes = {name: "\n".join([str(each.get("note")) for each in await events_about(place, name)]) for name in WRONG}
+                await asyncio.sleep(0.2)
+        print("\n".join(notes.values()))
 
     on_cluster(scenario, tmp_path)
 
