@@ -125,7 +125,7 @@ class Platform:
         for name in ("functions", "revisions"):  # helm installs them, and leaves them at an upgrade: docs/install.md
             if kubectl("get", "crd", f"{name}.cloudbase.dev", "--ignore-not-found"):
                 kubectl("apply", "--server-side", "--force-conflicts", "-f", str(chart.CHART / f"crds/{name}.cloudbase.dev.yaml"))
-        options = ("--install", "--create-namespace", "--take-ownership", "--wait", "--timeout", "120s")
+        options = ("--install", "--create-namespace", "--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s")
         self.helm("upgrade", str(chart.CHART), *options, values=self.values)
         self._trusted()
 
@@ -169,12 +169,17 @@ class Platform:
 
     def tell(self) -> str:
         """What somebody who looks for the reason of a failure wants to see."""
-        parts = [self.kubectl("get", "all,events", "-o", "wide")]
-        parts.append(kubectl("get", "functions", "-A", "-o", "wide"))
-        parts.append(kubectl("-n", BUILDS, "get", "jobs,pods,events", "--ignore-not-found"))
+        asked = [["-n", self.namespace, "get", "all,events", "-o", "wide"], ["get", "functions", "-A", "-o", "wide"]]
+        asked.append(["-n", BUILDS, "get", "jobs,pods,events", "--ignore-not-found"])
         for component in ("router", "controller"):
             selector = f"app.kubernetes.io/component={component}"
-            parts.append(self.kubectl("logs", "--prefix", "--tail", "80", "-l", selector))
+            asked.append(["-n", self.namespace, "logs", "--prefix", "--tail", "80", "-l", selector])
+        parts = []
+        for arguments in asked:
+            try:
+                parts.append(kubectl(*arguments))
+            except Failed as failed:  # a container that has not begun has no log: the rest is worth having all the same
+                parts.append(str(failed))
         return "\n".join(parts)
 
 
