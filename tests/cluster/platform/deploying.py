@@ -1,0 +1,70 @@
+"""Somebody who may write functions in one namespace: sends source by the command line, and over the management API."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from installed import ROOT, Platform, cloudbase, kubectl
+
+ACCOUNT = "deployer"
+NEVER_SENT = {"node_modules", ".packages", "__pycache__"}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployer:
+    """A service account's token, and where the management API is."""
+
+    server: str
+    namespace: str
+    token: str
+
+    async def deploy(self, http: httpx2.AsyncClient, name: str, files: dict[str, str], **spec: Any) -> None:
+        """Create or update a function of these files; it is built and deployed by itself."""
+        reply = await http.put(
+            f"{self.server}/api/v1/functions/{name}", params={"namespace": self.namespace},
+            headers={"Authorization": f"Bearer {self.token}"}, json={"spec": spec, "files": files},
+        )  # fmt: skip
+        assert reply.status_code in (200, 201), reply.text
+
+    def command_line(self, folder: str, name: str) -> str:
+        """As a person does: `cloudbase deploy` waits until it is ready, and prints how it went."""
+        there = ("--server", self.server, "--namespace", self.namespace, "--token", self.token)
+        return cloudbase("deploy", folder, "--name", name, "--idle-grace", "1", *there, within=300)
+
+    def ready(self, *names: str, within: float = 180) -> None:
+        """Wait until each is Ready."""
+        functions = [f"function/{name}" for name in names]
+        wait = ["wait", "--for=condition=Ready", *functions, f"--timeout={within:.0f}s"]
+        kubectl("-n", self.namespace, *wait, within=within + 10)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """A function's status."""
+        return dict(json.loads(kubectl("-n", self.namespace, "get", "function", name, "-o", "json")).get("status", {}))
+
+    def reason(self, name: str, kind: str = "Ready") -> tuple[str, str]:
+        """Reason and message of a condition."""
+        for condition in self.status(name).get("conditions", ()):
+            if condition["type"] == kind:
+                return condition["reason"], condition["message"]
+        return "", ""
+
+
+def deployer(platform: Platform, namespace: str) -> Deployer:
+    """Make the account and let it write functions there, and nothing else."""
+    kubectl("-n", namespace, "create", "serviceaccount", ACCOUNT)
+    verbs = "--verb=get,list,create,update,delete"
+    kubectl("-n", namespace, "create", "role", ACCOUNT, verbs, "--resource=functions.cloudbase.dev")
+    kubectl("-n", namespace, "create", "rolebinding", ACCOUNT, f"--role={ACCOUNT}", f"--serviceaccount={namespace}:{ACCOUNT}")
+    token = kubectl("-n", namespace, "create", "token", ACCOUNT).strip()
+    return Deployer(platform.controller(), namespace, token)
+
+
+def source(folder: str) -> dict[str, str]:
+    """The files of an example, without its settings."""
+    root = ROOT / folder
+    found = (path for path in sorted(root.rglob("*")) if path.is_file() and not NEVER_SENT & set(path.relative_to(root).parts))
+    return {str(Path(path).relative_to(root)): path.read_text() for path in found if path.name != "cloudbase.toml"}

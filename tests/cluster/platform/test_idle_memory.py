@@ -1,0 +1,30 @@
+"""What the idle platform keeps in memory, with the chart's defaults."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from installed import Failed, Platform, command
+from router_on_a_cluster import MARKS
+
+pytestmark = MARKS
+
+
+@pytest.mark.slow
+def test_the_idle_platform_is_at_most_three_pods_and_160_mib(platform: Platform) -> None:
+    ask = (sys.executable, "-m", "loadtest.footprint", "-n", platform.namespace, "--release", platform.release)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return print(command(*ask))
+        except Failed as failed:
+            if "exit status 2" not in str(failed) or time.monotonic() > deadline:  # the kubelet measures every 10 s
+                raise
+        time.sleep(1)

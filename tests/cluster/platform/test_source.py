@@ -1,0 +1,96 @@
+"""Source becomes functions on the installed platform: built by Kaniko, deployed, answering, asleep and back again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from deploying import deployer, source
+from installed import BUILDS, REGISTRY, Platform, kubectl
+from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+
+pytestmark = MARKS
+
+DOCKERFILE = """
+FROM python:3.13-slim
+COPY server.py /srv/server.py
+RUN echo built by the user > /srv/note
+USER 65532:65532
+CMD ["python3", "/srv/server.py"]
+"""
+SOURCES: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {  # name -> files, settings, a word of the answer
+    "node": (source("examples/node-hello"), {"runtime": "node"}, ""),
+    "python": (source("examples/python-hello"), {"runtime": "python"}, ""),
+    "program": (source("examples/python-server"), {"runtime": "python"}, "served by a program"),
+    "own": ({**source("examples/python-server"), "Dockerfile": DOCKERFILE}, {"runtime": "python"}, "served by a program"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_source_of_every_kind_is_built_answers_sleeps_and_wakes(platform: Platform) -> None:
+    async def scenario(place: Place) -> None:
+        who = await asyncio.to_thread(deployer, platform, place.namespace)
+        began = stamp()
+        async with httpx2.AsyncClient(trust_env=False, timeout=90) as http:
+            for name, (files, settings, _) in SOURCES.items():
+                if name != "node":
+                    await who.deploy(http, name, files, **settings, scaling={"idleGrace": 1})
+            typed = asyncio.create_task(asyncio.to_thread(who.command_line, "examples/node-hello", "node"))
+            pods = await seen_building(place, within=60)
+            print(await typed)
+            await asyncio.to_thread(who.ready, *SOURCES)
+            print(f"four functions from source to ready: {stamp() - began:.1f} s")
+            for pod in pods:
+                (init,) = pod["spec"]["initContainers"]
+                assert "busybox" in init["image"]
+            for name, (_, _, word) in SOURCES.items():
+                answer = await http.get(platform.url(f"/fn/{name}"))
+                assert answer.status_code == 200 and word in answer.text, answer.text
+                await check_objects(http, place, name)
+            assert await asyncio.to_thread(nothing_left)
+            for name in SOURCES:
+                await place.asleep(f"{name}-00001")
+                answer = await http.get(platform.url(f"/fn/{name}"))
+                assert answer.status_code == 200
+                print(f"cold start of {name}: {answer.headers['server-timing']}")
+
+    in_a_namespace(scenario, 390)
+
+
+async def seen_building(place: Place, within: float) -> list[dict[str, Any]]:
+    """The pods of builds as soon as there is one."""
+    async with asyncio.timeout(within):
+        while True:
+            listed = await asyncio.to_thread(kubectl, "-n", BUILDS, "get", "pods", "-o", "json")
+            if pods := json.loads(listed)["items"]:
+                return list(pods)
+            await asyncio.sleep(0.2)
+
+
+async def check_objects(http: httpx2.AsyncClient, place: Place, name: str) -> None:
+    """The Deployment runs the pushed image by digest; the route's Service has an address of the cluster."""
+    listed = await asyncio.to_thread(kubectl, "-n", place.namespace, "get", "deployment", f"{name}-00001", "-o", "json")
+    (container,) = json.loads(listed)["spec"]["template"]["spec"]["containers"]
+    repository, _, digest = container["image"].partition("@")
+    assert digest.startswith("sha256:")
+    manifest = f"http://{REGISTRY}/v2/{repository.split('/', 1)[1]}/manifests/{digest}"
+    accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    assert (await http.head(manifest, headers={"Accept": accept})).status_code == 200
+    service = await asyncio.to_thread(kubectl, "-n", place.namespace, "get", "service", name, "-o", "json")
+    assert json.loads(service)["spec"]["type"] == "ClusterIP"
+
+
+def nothing_left() -> bool:
+    """No Job and no pod of a build is there, or soon will be."""
+    kubectl("-n", BUILDS, "wait", "--for=delete", "jobs,pods", "--all", "--timeout=60s")
+    return not json.loads(kubectl("-n", BUILDS, "get", "jobs,pods", "-o", "json"))["items"]
