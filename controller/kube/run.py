@@ -67,14 +67,15 @@ async def serve(
     async with Client(await access_to(settings), agent=MANAGER) as client, AsyncExitStack() as parts:
         making = await parts.enter_async_context(builds_of(client, builds))
         control = Control(client, settings, making)
+        addresses = Addresses(client, control, settings)
+        unready = await parts.enter_async_context(admitting(client, control, settings, addresses, webhooks_socket))
 
         def missing() -> str:
-            return "stopping" if stop.is_set() else control.missing()
+            return "stopping" if stop.is_set() else control.missing() or unready()
 
-        addresses = Addresses(client, control, settings)
         served = [*making.routes, *mounted(client, control, addresses.holder)]
         app = admin.application(registry(control), missing, control.amiss, served)
-        async with admin.serve(app, admin_socket), admitting(client, control, settings, addresses, webhooks_socket):
+        async with admin.serve(app, admin_socket):
             log.info("admin on %s, API server %s", _name(admin_socket), client.access.server)
             gc.collect()
             gc.freeze()

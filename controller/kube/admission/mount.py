@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from controller.kube.admission.app import create_app
@@ -52,16 +52,19 @@ class Addresses:
 @asynccontextmanager
 async def admitting(
     client: Client, control: Control, settings: Settings, addresses: Addresses, sock: socket.socket | None
-) -> AsyncIterator[None]:
-    """Answer the API server's questions on the socket; without one only the addresses are followed."""
+) -> AsyncIterator[Callable[[], str]]:
+    """Answer the API server's questions on the socket; without one only the addresses are followed.
+
+    What comes tells why it is not ready, "" when it is: until the API server trusts the certificates, it takes no Function.
+    """
     tasks = {asyncio.create_task(addresses.services.run(), name="adopted services")}
+    keeper = Keeper(client, _post(client, settings))
     if sock is not None:
-        keeper = Keeper(client, _post(client, settings))
         tasks.add(asyncio.create_task(serve(create_app(addresses.holder), sock, keeper), name="webhooks"))
     for task in tasks:
         task.add_done_callback(_ended)
     try:
-        yield
+        yield lambda: "" if sock is None or keeper.ready.is_set() else "the webhooks' certificates are not trusted yet"
     finally:
         for task in tasks:
             task.cancel()
