@@ -83,3 +83,9 @@ def test_no_two_test_files_share_a_name() -> None:
         path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in {"__init__.py", "__main__.py", "conftest.py"}
     ]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_no_folder_of_tests_has_a_name_that_pytest_passes_over() -> None:
+    assert not [
+        path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name in {"build", "dist", "venv", "node_modules"}
+    ]
