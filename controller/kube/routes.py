@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from controller.kube import objects, render
@@ -12,10 +13,12 @@ from controller.kube.names import FUNCTION, MANAGER
 from controller.kube.objects import Child
 from controller.kube.seen import Seen
 from kube.client import Client
+from kube.errors import NotFound
 from router.kube.annotations import KEYS, describe
-from router.kube.names import ROUTE
+from router.kube.names import RETIRED, ROUTE
 from router.model import Backend, Route, RouteKey
 
+_MARK = {"metadata": {"annotations": {RETIRED: "true"}}}
 ENDLESS = 1e6  # seconds: more than any function may ask for, and how a route is told to have no timeout
 
 Projects = Callable[[str], str]  # namespace -> the project that its routes are of
@@ -59,7 +62,10 @@ class KubeRoutes:
     async def withdraw(self, key: RouteKey) -> None:
         service = self._of(key)
         if service is not None:
+            resource, name, namespace = self._services.informer.resource, service.metadata.name, service.metadata.namespace
             with translated():
+                with suppress(NotFound):  # without the mark routers would hold it, as one that was deleted by mistake
+                    await self._client.merge(resource, name, _MARK, namespace, manager=MANAGER)
                 await remove(self._client, self._services, service)
 
     def path(self, key: RouteKey) -> str:

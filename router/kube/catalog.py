@@ -93,6 +93,7 @@ class Catalog:
         self._depends: dict[Key, set[Key]] = {}  # the other way round
         self._standings: dict[Key, dict[tuple[str, str], Standing]] = {}  # by pod and address
         self._faults: dict[Key, tuple[Fault, ...]] = {}
+        self._retired: set[Key] = set()  # Services that went on purpose
         self._held: dict[RouteKey, tuple[Route, Timer | None]] = {}
         self._dirty: dict[Key, None] = {}
 
@@ -101,8 +102,11 @@ class Catalog:
     def service_changed(self, delta: Delta[Service]) -> None:
         if delta.new is None:
             self._services.pop(delta.key, None)
+            if delta.old is not None and _retired(delta.old):  # its mark may have come with its end, in one batch
+                self._retired.add(delta.key)
         else:
             self._services[delta.key] = delta.new
+            self._retired.discard(delta.key)
         self._look_for_namesakes(delta.key, delta.new)
         if delta.key in self._claims.wanted or (delta.new is not None and is_route(delta.new)):
             self._touch(delta.key)
@@ -289,8 +293,10 @@ class Catalog:
         self._changed(key, None)
         meta = entry.owner.metadata
         self._depend(Key(meta.namespace, meta.name), set())
-        marked = (meta.annotations or {}).get(RETIRED) == "true"
-        if marked or Key(meta.namespace, meta.name) in self._services:  # retired, or its label was taken away: both on purpose
+        service = Key(meta.namespace, meta.name)
+        marked = service in self._retired or _retired(entry.owner)
+        self._retired.discard(service)
+        if marked or service in self._services:  # retired, or its label was taken away: both on purpose
             self._plane.remove(key)
             return
         self._held[key] = (entry.translation.route, self._later(self._hold, lambda: self._let_go(key)))
@@ -308,3 +314,7 @@ class Catalog:
         for fault in faults:
             if fault not in before:
                 self._tell(self._services[key], fault)
+
+
+def _retired(service: Service) -> bool:
+    return (service.metadata.annotations or {}).get(RETIRED) == "true"

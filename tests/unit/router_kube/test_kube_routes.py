@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from kube_objects import KEY, NEW, OLD, Cluster, endpoint, service, slice_of
 
+from kube.cache import Delta, Key
 from kube.model import EndpointPort, Metadata, ObjectMeta, ServicePort
 from router.kube.model import Address
 from router.model import Backend, Endpoint, Route, RouteKey
@@ -273,6 +274,20 @@ def test_a_service_that_was_marked_as_retired_goes_at_once() -> None:
     assert KEY in cluster.plane.routes
     cluster.delete(service())
     assert cluster.plane.routes == {}
+
+
+def test_a_mark_that_comes_with_the_end_in_one_batch_counts_and_is_forgotten_when_the_service_is_there_again() -> None:
+    cluster = Cluster()
+    cluster.apply(service(), slice_of(endpoint("10.0.0.1")))
+    before, marked = service(), service(annotations={"retired": "true"})
+    key = Key(before.metadata.namespace, before.metadata.name)
+    cluster.catalog.service_changed(Delta("modified", key, before, marked))
+    cluster.catalog.service_changed(Delta("deleted", key, marked, None))
+    cluster.clock.advance()
+    assert cluster.plane.routes == {}
+    cluster.apply(service(uid="another"))
+    cluster.delete(service(uid="another"))
+    assert KEY in cluster.plane.routes  # nobody said that this one goes for good
 
 
 def test_routes_of_a_snapshot_serve_until_the_cluster_is_known_and_those_it_has_not_are_let_go() -> None:
