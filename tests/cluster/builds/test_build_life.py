@@ -14,7 +14,7 @@ from build_world import World, eventually, run, serving, with_settings
 
 from controller.builds import Builds
 from controller.kube.build.jobs import JOBS
-from controller.kube.build.names import BUILD, job_name
+from controller.kube.build.names import BUILD, FETCHED_AT, job_name
 from controller.model import Function
 from controller.ports import BuildResult
 from controller.progress import Progress
@@ -145,6 +145,7 @@ def test_a_large_source_is_handed_out_once_to_whoever_has_the_url_also_by_a_cont
                 await begun(there)
                 (secret,) = await there.client.list(SECRETS, Scope(there.settings.namespace, BUILD))
                 once = await _url(there, secret["metadata"]["name"])
+                assert await eventually(lambda: _handed_out(there), 10), "it is noted a moment after the last byte"
                 async with httpx2.AsyncClient(trust_env=False) as http:
                     assert (await http.get(once)).status_code == 410
                     assert (await http.get(once[:-3] + "xxx")).status_code == 403
@@ -158,6 +159,11 @@ def test_a_large_source_is_handed_out_once_to_whoever_has_the_url_also_by_a_cont
 async def _waits(world: World) -> bool:
     pods = await world.client.list(PODS, Scope(world.settings.namespace, BUILD))
     return any(each.state and not each.state.waiting for pod in pods for each in pod.status.init_container_statuses or ())
+
+
+async def _handed_out(world: World) -> bool:
+    found = await world.client.list(SECRETS, Scope(world.settings.namespace, BUILD))
+    return any(FETCHED_AT in (each["metadata"].get("annotations") or {}) for each in found)
 
 
 async def _url(world: World, name: str) -> str:
