@@ -1,7 +1,7 @@
 """Hands large sources out of the registry to a build's init container, once for each build, by a URL that nobody can guess.
 
 The token is in the Secret of the build, and that it was used is noted there: a controller that was restarted, or another replica
-of it, goes on where this one was. A transfer that was broken off may be begun again; one that was finished may not.
+of it, goes on where this one was. A transfer that was broken off may be begun again; one that came to its last piece may not.
 """
 
 from __future__ import annotations
@@ -82,8 +82,15 @@ class Handover:
 
     async def _noted(self, key: str, stack: AsyncExitStack, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async with stack:
+            last = b""
             async for chunk in content:
-                yield chunk
+                if last:
+                    yield last
+                last = chunk
+            await self._note(key)  # before the last piece: who has all of it hangs up at once, and this would be cancelled
+            yield last
+
+    async def _note(self, key: str) -> None:
         patch = {"metadata": {"annotations": {names.FETCHED_AT: rfc3339(time.time())}}}
         try:
             await self._client.merge(SECRETS, names.job_name(key), patch, self._namespace, manager=MANAGER)

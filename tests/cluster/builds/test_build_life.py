@@ -145,7 +145,7 @@ def test_a_large_source_is_handed_out_once_to_whoever_has_the_url_also_by_a_cont
                 await begun(there)
                 (secret,) = await there.client.list(SECRETS, Scope(there.settings.namespace, BUILD))
                 once = await _url(there, secret["metadata"]["name"])
-                assert await eventually(lambda: _handed_out(there), 10), "it is noted a moment after the last byte"
+                assert await eventually(lambda: _handed_out(there), 10), "it is noted before the last piece is sent"
                 async with httpx2.AsyncClient(trust_env=False) as http:
                     assert (await http.get(once)).status_code == 410
                     assert (await http.get(once[:-3] + "xxx")).status_code == 403
