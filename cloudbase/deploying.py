@@ -41,7 +41,7 @@ def told(event: Event) -> tuple[str, str] | None:
     """
     text, kind, status = event.get("message") or event.get("reason", ""), event.get("type", ""), event.get("status", "")
     if kind == "Build":
-        return f"  {text}", "progress"
+        return (f"  {text}", "progress") if text != "Output" else None  # an empty line of what the build writes
     if kind == "Ready" and status == "Unknown":
         return None
     mood = "" if status == "True" else "failed" if status == "False" and kind != "Routed" else "progress"
