@@ -117,6 +117,7 @@ def test_without_the_controller_functions_are_refused_and_everything_else_goes_o
     where = ("-n", controller.namespace)
     kubectl("create", *where, "-f", "-", document=function("left", {"image": "a:1", "scaling": {"initial": 0}}))
     kubectl("create", *where, "-f", "-", document=here.deployment("others", {}))
+    until(lambda: here.read("function", "left", *where)["metadata"].get("finalizers"))  # or it would go without the controller
     controller.stop(hard=True)
     try:
         with pytest.raises(Refused, match="failed calling webhook"):
