@@ -78,6 +78,12 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     max_duration: float = 0.0  # seconds for the whole exchange; 0 = off
     drain_timeout: float = 600.0  # seconds that streams keep a retiring revision
     concurrency: int = 0  # hard limit of requests in flight in one replica; 0 = none
+    queue_limit: int = 1000  # requests that may wait for a replica; 0 = any number
+    queue_bytes: int = 64 << 20  # bytes that waiting requests may hold; 0 = any number
+    body_limit: int = 0  # bytes of one request's body; 0 = any number
+    sticky: str = ""  # "cookie:NAME" or "header:NAME": requests with the same value go to the same replica
+    client_abort: Literal["", "fin"] = ""  # "fin": a client that closes its side behind a request cancels it
+    upgrades: tuple[str, ...] = ("websocket",)  # protocols that a connection may be upgraded to
     triggers: tuple[Trigger, ...] = ()
 
 

@@ -102,6 +102,12 @@ def route(function: Function, backends: Iterable[Backend]) -> Route:
         max_duration=spec.max_duration,
         drain_timeout=spec.drain_timeout,
         concurrency=spec.concurrency,
+        queue_limit=spec.queue_limit,
+        queue_bytes=spec.queue_bytes,
+        body_limit=spec.body_limit,
+        sticky=spec.sticky,
+        client_abort=spec.client_abort,
+        upgrades=spec.upgrades,
     )
     return Route(key(function), tuple(backends), settings, policy(spec) if spec.replicas is None else None)
 

@@ -46,7 +46,7 @@ def _leaf(value: object, kind: Any, path: str) -> Errors:
             yield from errors(each, arguments[1], f"{path}.{key}")
     elif get_origin(kind) is Literal:
         if value not in arguments:
-            yield FieldError(path, f"must be {' or '.join(arguments)}, was {_quoted(value)}")
+            yield FieldError(path, f"must be {' or '.join(each or 'empty' for each in arguments)}, was {_quoted(value)}")
     else:
         yield from _scalar(value, kind, path)
 

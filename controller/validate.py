@@ -15,12 +15,15 @@ from autoscaler.model import Policy
 from controller import quantity, shape
 from controller.errors import FieldError, Invalid
 from controller.model import FunctionSpec, Git
+from router.sticky import is_rule
 
 RUNTIMES = ("node", "python", "dockerfile")  # the last: the source's own Dockerfile says everything
 NAME_LENGTH = 52  # characters: "<name>-00001" and what Kubernetes appends to it must be labels (63) as well
 RESTART_LENGTH = 64  # characters: it is a label for people, not a document
 REPLICAS = 1000  # no function may ask for more
 CONCURRENCY = 10_000  # requests in flight in one replica
+WAITING = 1_000_000  # requests that may wait for one function
+BYTES = 1 << 40  # no bound of bytes is larger
 SECONDS = 86_400.0  # no time budget is longer than a day
 ENV_BYTES = 256 << 10  # of all variables together; Linux takes 128 KiB in one string and 2 MiB in all
 ENV_VALUE_BYTES = 64 << 10
@@ -36,6 +39,7 @@ _IMAGE = re.compile(  # github.com/distribution/reference, without what nobody w
 _GIT_REF = re.compile(r"[\w./@+-]{1,255}", re.ASCII)
 _GIT_URL = re.compile(r"(https?|ssh)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+", re.ASCII)
 _GIT_PASSWORD = re.compile(r"https?://[^/@\s]*@", re.ASCII)
+_PROTOCOL = re.compile(r"[!#$%&'*+.^_`|~0-9a-z/-]+", re.ASCII)  # RFC 9110 7.8, lower case
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 Errors = Iterator[FieldError]
@@ -230,6 +234,17 @@ def _concurrency(name: str, spec: FunctionSpec) -> Errors:
     yield from _within("concurrency", spec.concurrency, 0, CONCURRENCY)
 
 
+def _requests(name: str, spec: FunctionSpec) -> Errors:
+    yield from _within("queueLimit", spec.queue_limit, 0, WAITING)
+    yield from _within("queueBytes", spec.queue_bytes, 0, BYTES)
+    yield from _within("bodyLimit", spec.body_limit, 0, BYTES)
+    if spec.sticky and not is_rule(spec.sticky):
+        yield FieldError("sticky", f'must be "cookie:NAME" or "header:NAME", was "{spec.sticky}"')
+    for index, protocol in enumerate(spec.upgrades):
+        if not _PROTOCOL.fullmatch(protocol):
+            yield FieldError(f"upgrades[{index}]", f'is not the name of a protocol in lower case: "{protocol}"')
+
+
 def _port(name: str, spec: FunctionSpec) -> Errors:
     if spec.port and not spec.image:
         yield FieldError("port", "must be absent without an image: what is built here listens on $PORT")
@@ -293,6 +308,7 @@ _RULES: tuple[Callable[[str, FunctionSpec], Errors], ...] = (
     _scaling,
     _resources,
     _times,
+    _requests,
     _port,
     _secrets,
     _restart,

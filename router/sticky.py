@@ -6,6 +6,13 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+_match_rule = re.compile(r"(cookie|header):[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII).fullmatch
+
+
+def is_rule(text: str) -> bool:
+    """Is this "cookie:<name>" or "header:<name>"?"""
+    return _match_rule(text) is not None
+
 
 def sticky_value(rule: str, lines: bytes) -> bytes:
     """The value of "cookie:<name>" or "header:<name>" in a block of field lines; empty when it is not there."""

@@ -17,6 +17,7 @@ from controller.kube.schema import Schema, schema
 from controller.model import FunctionSpec, FunctionStatus, Revision
 
 _SECONDS: Schema = {"minimum": 0, "maximum": validate.SECONDS}
+_BYTES: Schema = {"format": "int64", "minimum": 0, "maximum": validate.BYTES}
 _REPLICAS: Schema = {"minimum": 0, "maximum": validate.REPLICAS}
 _LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _SECRET_NAMES: Schema = {"maxItems": 16, "x-kubernetes-list-type": "set"}
@@ -76,6 +77,12 @@ SPEC: dict[str, Schema] = {
     "maxDuration": _SECONDS,
     "drainTimeout": _SECONDS,
     "concurrency": {"minimum": 0, "maximum": validate.CONCURRENCY},
+    "queueLimit": {"minimum": 0, "maximum": validate.WAITING},
+    "queueBytes": _BYTES,
+    "bodyLimit": _BYTES,
+    "sticky": {"maxLength": 256},
+    "upgrades": {"maxItems": 16},
+    "upgrades[]": {"maxLength": 64},
 }
 STATUS: dict[str, Schema] = {
     "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},

@@ -53,7 +53,7 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
         return msgspec.to_builtins(field.default)
     if field.default in (msgspec.NODEFAULT, None, "", ()):
         return None
-    return field.default
+    return list(field.default) if isinstance(field.default, tuple) else field.default
 
 
 def _without_none(kind: Any) -> Any:

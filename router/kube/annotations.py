@@ -19,11 +19,11 @@ from autoscaler.model import TARGETS, Policy
 from router.kube.model import Described, Fault, Intercept, Probe, Share
 from router.kube.names import BACKENDS, DEPLOYMENT, INTERCEPT, PORT, PREFIX, PROBE, RETIRED, SCALING
 from router.model import Settings
+from router.sticky import is_rule
 
 Annotations = Mapping[str, str]
 
 LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
-_STICKY: Final = re.compile(r"(cookie|header):[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _TOKENS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z/-]+(,[!#$%&'*+.^_`|~0-9A-Za-z/-]+)*", re.ASCII)
 _MAY_BE_ZERO: Final = {"timeout": False}
 _WORDS: Final = {"minimum": "min", "maximum": "max"}
@@ -169,7 +169,7 @@ def _count(key: str, text: str) -> int:
 
 
 def _sticky(key: str, text: str) -> str:
-    if text and not _STICKY.fullmatch(text):
+    if text and not is_rule(text):
         raise Bad(key, f'must be "cookie:NAME" or "header:NAME", was {text!r}')
     return text
 

@@ -203,6 +203,16 @@ def test_an_update_that_cannot_run_leaves_the_function_as_it_was(running: Platfo
         running.cli("delete", "kept", "--yes")
 
 
+def test_a_body_beyond_what_the_function_takes_is_413(running: Platform) -> None:
+    assert deploy(running, HANDLER | {"cloudbase.toml": "bodyLimit = 4\n"}, "--name", "small").returncode == 0
+    try:
+        head = b"POST /fn/small HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        assert ask(running, head % 5 + b"12345").startswith(b"HTTP/1.1 413 ")
+        assert ask(running, head % 4 + b"1234").startswith(b"HTTP/1.1 200 ")
+    finally:
+        running.cli("delete", "small", "--yes")
+
+
 def test_a_taken_port_ends_the_start_with_7_and_names_who_has_it(running: Platform, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]

@@ -47,7 +47,7 @@ def test_every_error_of_shape_is_told_at_once() -> None:
         ({"runtime": "node", "triggers": {}}, "triggers", "must be a list, was an object"),
         ({"runtime": "node", "scaling": {"min": 1.5}}, "scaling.min", "must be a whole number, was 1.5"),
         ({"runtime": "node", "timeout": True}, "timeout", "must be a number, was a boolean"),
-        ({"runtime": "node", "zzz": 1}, "zzz", "is not a field; there are concurrency, "),
+        ({"runtime": "node", "zzz": 1}, "zzz", "is not a field; there are bodyLimit, clientAbort, concurrency, "),
     ],
 )
 def test_errors_of_shape_are_told_in_plain_words(document: object, field: str, words: str) -> None:
@@ -131,6 +131,11 @@ WRONG: list[tuple[str, FunctionSpec, str, str]] = [
     ("f", spec(timeout=60, max_duration=30), "maxDuration", "the timeout could never be used"),
     ("f", spec(timeout=60, drain_timeout=30), "drainTimeout", "an update would cut requests off"),
     ("f", spec(concurrency=-1), "concurrency", "must be from 0 to 10000"),
+    ("f", spec(queue_limit=-1), "queueLimit", "must be from 0"),
+    ("f", spec(queue_bytes=-1), "queueBytes", "must be from 0"),
+    ("f", spec(body_limit=-1), "bodyLimit", "must be from 0"),
+    ("f", spec(sticky="cookie:a b"), "sticky", 'must be "cookie:NAME" or "header:NAME"'),
+    ("f", spec(upgrades=("websocket", "a b")), "upgrades[1]", "is not the name of a protocol"),
 ]
 
 

@@ -75,7 +75,9 @@ def test_a_pod_gets_the_runtime_contract_and_its_own_variables_unexpanded() -> N
 
 def test_what_the_router_reads_of_a_route_is_what_was_published() -> None:
     backends = (Backend("hello-00002", (), 90), Backend("hello-00001", (), 10))
-    for asked in (spec(concurrency=3, idle_timeout=1.5, scaling=Scaling(min=1, max=4, target=2.5)), spec(replicas=2)):
+    limits = spec(queue_limit=5, queue_bytes=0, body_limit=9, sticky="header:X-User", client_abort="fin", upgrades=("a", "b"))
+    bounds = spec(concurrency=3, idle_timeout=1.5, scaling=Scaling(min=1, max=4, target=2.5))
+    for asked in (bounds, limits, spec(upgrades=()), spec(replicas=2)):
         route = plan.route(Function(name="hello", project="team", spec=asked), backends)
         found, faults = describe(render.route(OWNER, route)["metadata"]["annotations"], "hello", None)
         assert faults == ()
