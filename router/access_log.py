@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from router.exchange import Exchange
+    from router.http1.request import Request
 
 _MOST = 20_000  # lines that may wait to be written
 _PERIOD = 0.2  # seconds between writes
@@ -35,29 +36,26 @@ class AccessLog:
         self._thread.start()
 
     def finished(self, exchange: Exchange, status: int, seconds: float) -> None:
-        """A request is over."""
+        """A request of a function is over; status 0: it got no answer, for nobody was there to take it."""
+        if self._wanted():
+            key, upstream = exchange.live.route.key, exchange.upstream
+            line = _line(exchange.request, key.name, key.project, status, exchange.down.address)
+            line |= {"seconds": round(seconds, 6), "received": exchange.received, "sent": exchange.sent}
+            self._lines.append(line if upstream is None else line | {"endpoint": upstream.address})
+
+    def refused(self, request: Request | None, status: int, client: bytes) -> None:
+        """What never became a function's: malformed (None), for a function that is not there, or one too many."""
+        if self._wanted():
+            name, _, project = request.segment.decode("latin-1").partition(".") if request is not None else ("", "", "")
+            self._lines.append(_line(request, name, project or ("default" if name else ""), status, client))
+
+    def _wanted(self) -> bool:
         if self._share < 1 and self._random() >= self._share:
-            return
+            return False
         if len(self._lines) >= _MOST:
             self._dropped += 1
-            return
-        request = exchange.request
-        key = exchange.live.route.key
-        self._lines.append(
-            {
-                "time": time.time(),
-                "function": key.name,
-                "project": key.project,
-                "method": request.method.decode(),
-                "path": request.target.partition(b"?")[0][:_LONGEST].decode("latin-1"),  # a query may hold secrets
-                "status": status,
-                "seconds": round(seconds, 6),
-                "received": exchange.received,
-                "sent": exchange.sent,
-                "client": exchange.down.address.decode("latin-1"),
-                "endpoint": exchange.upstream.address if exchange.upstream is not None else "",
-            }
-        )
+            return False
+        return True
 
     def close(self) -> None:
         """Write what is left."""
@@ -82,6 +80,27 @@ class AccessLog:
                 self._out.flush()
         except (OSError, ValueError):
             return  # the reader is gone; there is nobody to tell
+
+
+def _line(request: Request | None, function: str, project: str, status: int, client: bytes) -> dict[str, object]:
+    return {
+        "time": time.time(),
+        "function": function,
+        "project": project,
+        "method": request.method.decode() if request is not None else "",
+        "path": _path(request.target) if request is not None else "",
+        "status": status,
+        "seconds": 0.0,
+        "received": 0,
+        "sent": 0,
+        "client": client.decode("latin-1"),
+        "endpoint": "",
+    }
+
+
+def _path(target: bytes) -> str:
+    """Without the query, which may hold secrets."""
+    return target.partition(b"?")[0][:_LONGEST].decode("latin-1")
 
 
 def pieces(lines: list[bytes]) -> Iterator[bytes]:

@@ -259,6 +259,13 @@ class Attempt:
         if waiter is not None:
             self.board.start_one(waiter, self.revision)
 
+    def _unserved(self, status: int, now: float) -> None:
+        """It leaves the queue without ever having had a slot."""
+        self.state = IDLE
+        self._usual()
+        if self.board.access is not None:
+            self.board.access.finished(self, status, now - self.began)  # type: ignore[arg-type]
+
     def _pass_on(self, revision: Revision[Exchange]) -> None:
         """Give back a slot that no endpoint was taken with."""
         waiter = revision.gate.leave(self.board.clock.now)
@@ -271,8 +278,7 @@ class Attempt:
         self._drop_up()
         if state == WAITING:
             self.revision.gate.abandon(self, now)  # type: ignore[arg-type]
-            self.state = IDLE
-            self._usual()
+            self._unserved(error.status, now)
         else:
             self._over(error.status if state < RESPONDING else self.response.status, now)
         if state >= RESPONDING:

@@ -127,10 +127,9 @@ class Exchange(Attempt):
             return
         now = self.board.clock.now
         if state == WAITING:
-            self.state = IDLE
-            self._usual()
             self.revision.gate.abandon(self, now)
             self.row.unserved("abandoned")
+            self._unserved(0, now)
             return
         self._drop_up()
         self._over(self.response.status if state >= RESPONDING else 0, now)
@@ -169,9 +168,8 @@ class Exchange(Attempt):
 
     def unqueued(self, error: ProxyError, reason: str) -> None:
         """The gate took this request out of its queue."""
-        self.state = IDLE
-        self._usual()
         self.row.unserved(reason)
+        self._unserved(error.status, self.board.clock.now)
         self.down.fail(error)
 
     def expired(self) -> None:

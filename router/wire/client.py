@@ -50,7 +50,7 @@ class Client(ClientSocket):
         self.request: Request  # the last one
         self.head = b""  # its bytes, when nothing came behind it
         self.method = b""
-        clients.poller.watch(self.fd, self)
+        self.poller.watch(self.fd, self)
 
     @property
     def address(self) -> bytes:
@@ -160,7 +160,7 @@ class Client(ClientSocket):
         check_unfinished(data[2:] if data[:2] == b"\r\n" else data, self.sender.limits)
         if not self.begun:
             self.begun = True
-            self.due = self.clients.poller.now + self.clients.times.head
+            self.due = self.poller.now + self.clients.times.head
         self.buf = data
         return False
 
@@ -288,6 +288,9 @@ class Client(ClientSocket):
     def _reject(self, error: ProxyError) -> None:
         """What never became an exchange."""
         self.clients.meters.rejected(error.status)
+        access = self.clients.board.access
+        if access is not None:
+            access.refused(self.request if self.state != HEAD else None, error.status, self.address)
         self._answer(error)
         self._turn()
 
@@ -313,8 +316,7 @@ class Client(ClientSocket):
             return
         self.state = HEAD
         self.begun = False
-        clients = self.clients
-        self.due = clients.poller.now + clients.times.idle
+        self.due = self.poller.now + self.clients.times.idle
         if not self.events & READ:
             self._set(self.events | READ)
         if self.buf:
@@ -327,7 +329,7 @@ class Client(ClientSocket):
             return
         self.state = HEAD
         self.begun = False
-        self.due = self.clients.poller.now + self.clients.times.idle
+        self.due = self.poller.now + self.clients.times.idle
 
     def pause(self) -> None:
         """As Downward.pause."""

@@ -25,6 +25,11 @@ class TlsSocket:
     def __init__(self, context: ssl.SSLContext, sock: socket.socket) -> None:
         self._sock = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False)
 
+    @property
+    def family(self) -> int:
+        """As socket.family."""
+        return self._sock.family
+
     def fileno(self) -> int:
         """As socket.fileno."""
         return self._sock.fileno()
@@ -50,8 +55,12 @@ class TlsSocket:
         return self.send(b"".join(parts))
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Only to look for an end (MSG_PEEK): TLS has no such look, so nothing ever ends here."""
+        """Only to look for an end (MSG_PEEK), where TCP does not tell of it: TLS has no such look, so nothing ever ends here."""
         raise BlockingIOError
+
+    def getsockopt(self, *arguments: Any) -> Any:
+        """As socket.getsockopt."""
+        return self._sock.getsockopt(*arguments)
 
     def setsockopt(self, *arguments: Any) -> None:
         """As socket.setsockopt."""

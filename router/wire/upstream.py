@@ -41,7 +41,7 @@ class UpstreamConnection(UpstreamSocket):
         self.keep = True  # nothing speaks against using the connection again
         self.expires = 0.0
         self.response = _NONE  # the last one
-        pool.poller.watch(self.fd, self, self.events)
+        self.poller.watch(self.fd, self, self.events)
 
     # from the exchange
 
@@ -63,7 +63,7 @@ class UpstreamConnection(UpstreamSocket):
 
     def send(self, payload: Buffer) -> None:
         """As Upward.send."""
-        self._write(chunk([memoryview(payload)]) if self.chunking else [payload])
+        self._write_parts(chunk([memoryview(payload)]) if self.chunking else [payload])
 
     def send_end(self, trailers: bytes) -> None:
         """As Upward.send_end."""
@@ -72,7 +72,7 @@ class UpstreamConnection(UpstreamSocket):
             self._shut()
         elif self.chunking:
             self.chunking = False
-            self._write([last_chunk(trailers)])
+            self._write(last_chunk(trailers))
 
     def pause(self) -> None:
         """As Upward.pause."""
@@ -95,7 +95,7 @@ class UpstreamConnection(UpstreamSocket):
         if kept <= 0.0 or len(upstream.idle) >= pool.most_idle:
             self.close()
             return
-        self.expires = pool.poller.now + kept
+        self.expires = self.poller.now + kept
         upstream.idle.append(self)
         if self.events != READ:
             self._set(READ)
@@ -138,7 +138,10 @@ class UpstreamConnection(UpstreamSocket):
     def _attend(self, events: int) -> bool:
         """Anything but plain reading. False: there is nothing to read."""
         if events & WRITE:
-            self._writable()
+            if self.connected:
+                self._flush()
+            else:
+                self._try_connected()
         if self.state == CLOSED or not events & (READ | BROKEN):
             return False
         if not self.connected:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 from exchange_world import World
 
 from router import access_log
 from router.access_log import AccessLog
+from tests.fuzz.memory import Memory
 
 
 class Stuck(io.RawIOBase):
@@ -57,6 +60,47 @@ def test_a_share_of_the_requests_can_be_logged() -> None:
     ask(world, 4)
     log.close()
     assert len(out.getvalue().splitlines()) == 2
+
+
+def test_who_never_got_to_a_function_is_in_the_log_too() -> None:
+    out = io.BytesIO()
+    memory = Memory()
+    memory.board.access = log = AccessLog(out, 1.0, lambda: 0.0)
+    refused = (b"GET /fn/nobody.team/x?secret=1 HTTP/1.1\r\nHost: h\r\n\r\n", b"get /fn/f HTTP/1.1\r\nHost: h\r\n\r\n")
+    for request in refused:
+        memory.feed(memory.connect(), [request])
+    memory.put(timeout=5.0, queue_limit=2)  # nothing is ready
+    late, gone, third = (memory.connect() for _ in range(3))
+    for client in (late, gone, third):
+        memory.feed(client, [b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\n\r\n"])
+    gone.reset = True
+    memory.run()
+    memory.pass_time(5.5)
+    memory.close()
+    log.close()
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [(line["function"], line["project"], line["method"], line["path"], line["status"]) for line in lines] == [
+        ("nobody", "team", "GET", "/x", 404),
+        ("", "", "", "", 400),
+        ("f", "default", "GET", "/x", 503),
+        ("f", "default", "GET", "/x", 0),
+        ("f", "default", "GET", "/x", 504),
+    ]
+    assert [line["seconds"] >= 5 for line in lines] == [False, False, False, False, True]
+    assert all(line["client"] == "192.0.2.1" and line["endpoint"] == "" for line in lines)
+    assert b"secret" not in out.getvalue()
+
+
+def test_every_field_of_a_line_is_documented() -> None:
+    out = io.BytesIO()
+    world = World()
+    world.board.access = log = AccessLog(out, 1.0, lambda: 0.0)
+    world.put("a:1")
+    ask(world, 1)
+    log.close()
+    text = (Path(__file__).resolve().parents[3] / "docs/router-settings.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^`|]+ \|$", text.partition("## The access log")[2], re.MULTILINE)
+    assert rows == list(json.loads(out.getvalue()))
 
 
 def ask(world: World, times: int) -> None:
