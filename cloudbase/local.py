@@ -36,6 +36,7 @@ from controller.plan import Rules
 from controller.reconcile import Reconciler
 from router import admin
 from router.dataplane import DataPlane
+from router.interpreter import announce
 from router.meters import PAGE, Meters
 from router.metrics import RouterMetrics
 from router.scaling_metrics import AutoscalerMetrics
@@ -179,6 +180,7 @@ def _registry(book: memoryview, junction: Junction) -> CollectorRegistry:
 
 
 def _greet(place: Place, settings: Settings, functions: int) -> None:
+    announce(log)
     log.info("functions answer at http://%s/fn/<name>", place.listen)
     log.info("management API at http://%s/api/v1, its token in %s", place.admin, settings.data / "token")
     if functions:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from router.address import parse_address
 from router.dataplane import DataPlane
-from router.interpreter import described, warnings
+from router.interpreter import announce
 from router.listening import bind, bind_all, name_of
 from router.model import Backend, Endpoint, Route, RouteKey
 from router.settings import BadSetting, Settings, load
@@ -136,9 +136,7 @@ def main() -> int:
     except OSError as error:
         log.error("cannot listen: %s; choose another address with --listen", error)
         return 1
-    log.info("%s", described())
-    for warning in warnings():
-        log.warning("%s", warning)
+    announce(log)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(settings, routes, listeners))

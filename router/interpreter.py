@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import sysconfig
 from pathlib import Path
@@ -14,6 +15,13 @@ from router.http1.grammar import POSSESSIVE
 def described() -> str:
     """Interpreter and build, for the log: "CPython 3.13.5, compiled"."""
     return f"{platform.python_implementation()} {platform.python_version()}, {BUILD}"
+
+
+def announce(log: logging.Logger) -> None:
+    """Say both at start."""
+    log.info("%s", described())
+    for warning in warnings():
+        log.warning("%s", warning)
 
 
 def warnings() -> list[str]:

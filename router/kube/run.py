@@ -18,7 +18,7 @@ from kube.access import Access, BadAccess, InCluster
 from kube.client import Client
 from router import admin
 from router.dataplane import DataPlane
-from router.interpreter import warnings
+from router.interpreter import announce
 from router.kube.company import HERE
 from router.kube.control import Control
 from router.kube.metrics import KubeMetrics
@@ -142,8 +142,7 @@ def main(arguments: list[str]) -> int:
         settings, kube = parse(arguments)
         traffic = bind_all(settings.listen, settings.workers) if settings.workers else [bind(settings.listen)]
         admin_socket = bind(kube.admin)
-        for warning in warnings():
-            log.warning("%s", warning)
+        announce(log)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(settings, kube, traffic, admin_socket))
     except (BadSetting, WorkerFailed) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import re
 import signal
 import sys
@@ -125,6 +126,7 @@ def test_an_api_server_that_does_not_answer_at_start_is_named_and_tried_again(
                 process.send_signal(signal.SIGTERM)
                 await asyncio.gather(process.wait(), reading)
             assert process.returncode == 0 and not any("Traceback" in line for line in lines)
+            assert platform.python_version() in lines[0], "the start says what runs it"
 
     asyncio.run(whole())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import ssl
@@ -99,6 +100,7 @@ def test_a_signal_lets_what_is_in_flight_finish_and_ends_everything_with_0(tmp_p
         client, function = router.call()
         workers = children(router.process.pid)
         assert len(workers) == 2
+        assert platform.python_version() in router.log.read_text().splitlines()[0], "the start says what runs it"
         if number == signal.SIGINT:
             os.killpg(router.process.pid, number)
         else:
