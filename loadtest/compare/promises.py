@@ -6,9 +6,11 @@ others. What must hold, must hold for plain CPython; the goal may be reached by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadtest.compare.measure import Sample
+from loadtest.compare.ratios import paired
 from loadtest.compare.table import Row
 
 BEST = ("nginx", "haproxy")
@@ -48,17 +50,15 @@ COLUMNS = {
 }
 
 
-def promise_rows(rows: Mapping[str, list[Row]]) -> list[Row]:
+def promise_rows(samples: Mapping[str, Sequence[Sample]]) -> list[Row]:
     """A row for each scenario of a run that has the router and one of BEST. A `!` marks what was missed."""
-    found = [
-        _row(name, promise, {str(row["target"]): row for row in rows[name]}) for name, promise in PROMISES.items() if name in rows
-    ]
+    found = [_row(name, promise, samples[name]) for name, promise in PROMISES.items() if name in samples]
     return [row for row in found if row]
 
 
-def _row(name: str, promise: Promise, targets: Mapping[str, Row]) -> Row:
-    field = "p50_ms" if promise.most else "requests_cpu_s"
-    peers = [float(targets[peer][field]) for peer in (BEST[:1] if promise.most else BEST) if peer in targets]
+def _row(name: str, promise: Promise, samples: Sequence[Sample]) -> Row:
+    targets = {sample.target for sample in samples}
+    peers = [peer for peer in (BEST[:1] if promise.most else BEST) if peer in targets]
     if "router" not in targets or not peers:
         return {}
     row: Row = {
@@ -67,27 +67,32 @@ def _row(name: str, promise: Promise, targets: Mapping[str, Row]) -> Row:
         "must": f"{'at most ' * promise.most}{promise.must:g}",
     }
     for build, bound in (("router", promise.goal), ("plain", promise.must)):
-        if build in targets:
-            row[build] = _shown(float(targets[build][field]) / max(peers), bound, promise.most)
+        ratios = [ratio for peer in peers if (ratio := _ratio(samples, build, peer, promise)) is not None]
+        if ratios:
+            row[build] = _shown(min(ratios), bound, promise.most)
     for peer, goal, must in (
         ("go", promise.go, promise.go_must),
         ("traefik", promise.traefik, 0.0),
         ("relay", promise.relay, promise.relay_must),
     ):
         if goal and peer in targets:
-            row[peer] = _against(peer, targets, field, goal, must)
-    if "many routes" in targets and not promise.most:
-        row["many"] = _shown(float(targets["many routes"][field]) / float(targets["router"][field]), MANY_ROUTES)
+            row[peer] = _against(peer, samples, promise, goal, must)
+    many = _ratio(samples, "many routes", "router", promise)
+    if many is not None and not promise.most:
+        row["many"] = _shown(many, MANY_ROUTES)
     return row
 
 
-def _against(peer: str, targets: Mapping[str, Row], field: str, goal: float, must: float) -> str:
-    """ "router's ratio >= goal, plain's >= must"."""
-    base = float(targets[peer][field])
-    shown = f"{_shown(float(targets['router'][field]) / base, goal)} (goal {goal:g})"
-    if "plain" in targets:
-        ratio = float(targets["plain"][field]) / base
-        shown += f", plain {_shown(ratio, must)}" + (f" (must {must:g})" if must else "")
+def _ratio(samples: Sequence[Sample], one: str, other: str, promise: Promise) -> float | None:
+    return paired(samples, one, other, "p50_ms" if promise.most else "requests_cpu_s")
+
+
+def _against(peer: str, samples: Sequence[Sample], promise: Promise, goal: float, must: float) -> str:
+    """ "router's ratio (goal), plain's (must)"."""
+    shown = f"{_shown(_ratio(samples, 'router', peer, promise) or 0.0, goal)} (goal {goal:g})"
+    plain = _ratio(samples, "plain", peer, promise)
+    if plain is not None:
+        shown += f", plain {_shown(plain, must)}" + (f" (must {must:g})" if must else "")
     return shown
 
 

@@ -1,9 +1,9 @@
-"""Rows of the result: medians of undisturbed samples, and their ratios to the router and to the relay. Pure."""
+"""Rows of the result: medians of undisturbed samples, and ratios to the router and to the relay, taken round by round. Pure."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from loadtest.compare.idle import Idle
 from loadtest.compare.measure import Sample
@@ -13,11 +13,38 @@ from loadtest.compare.table import Row
 def load_rows(samples: list[Sample], order: list[str]) -> list[Row]:
     """The rows of one scenario, with ratios."""
     rows = [medians([sample for sample in samples if sample.target == name]) for name in order]
-    steady = [row for row in rows if not str(row["clean"]).endswith("*")]  # req/s of a disturbed row says nothing
-    _compare(steady, "router", "requests_s", "better_s", lambda router, it: router / it)
-    _compare(rows, "router", "requests_cpu_s", "better_cpu", lambda router, it: router / it)
-    _compare(rows, "relay", "requests_cpu_s", "of_relay", lambda relay, it: it / relay)
+    steady = [str(row["target"]) for row in rows if not str(row["clean"]).endswith("*")]  # req/s of a disturbed row says nothing
+    for row in rows:
+        target = str(row["target"])
+        if target != "router":
+            _add(row, "better_cpu", paired(samples, "router", target, "requests_cpu_s"))
+            _add(row, "better_s", paired(samples, "router", target, "requests_s") if {"router", target} <= {*steady} else None)
+        if target != "relay":
+            _add(row, "of_relay", paired(samples, target, "relay", "requests_cpu_s"))
     return rows
+
+
+def paired(samples: Sequence[Sample], one: str, other: str, field: str) -> float | None:
+    """The median, over the rounds, of one target's figure by another's in the same round; None without such a round.
+
+    A machine that others share changes its pace by a fifth between one minute and the next. What stands in one round changed
+    alike, so these ratios agree where those of the medians would depend on who met the fast minutes.
+    """
+    mine, theirs = _by_round(samples, one, field), _by_round(samples, other, field)
+    ratios = [mine[number] / theirs[number] for number in mine.keys() & theirs.keys() if theirs[number]]
+    return statistics.median(ratios) if ratios else None
+
+
+def _by_round(samples: Sequence[Sample], target: str, field: str) -> dict[int, float]:
+    """A target's figure in each round that had a clean sample of it; in every round, when none had."""
+    mine = [sample for sample in samples if sample.target == target]
+    clean = [sample for sample in mine if not sample.disturbed]
+    return {sample.round: float(getattr(sample, field)) for sample in clean or mine}
+
+
+def _add(row: Row, key: str, value: float | None) -> None:
+    if value is not None:
+        row[key] = value
 
 
 def medians(samples: list[Sample]) -> Row:

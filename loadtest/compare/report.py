@@ -43,7 +43,8 @@ IDLE_COLUMNS: Columns = {
 PROMISED = "promised: req/cpu-s as a ratio to the better of nginx and haproxy (one: p50 as a ratio to nginx); !: missed"
 LEGEND = """\
 req/cpu-s  requests per CPU second of the target: the number to compare
-router/it  the router's figure / this target's (req: above 1 the router is ahead; memory: below 1); of req/s only if both clean
+router/it  the router's figure / this target's (req: above 1 the router is ahead; memory: below 1); of req/s only if both clean.
+           Each ratio is one of two samples of the same round, and the median over the rounds: not a ratio of the medians shown
 of relay   this target's req/cpu-s / the relay's, the kernel floor
 cpu        below 90% with 64 connections: the load side was the limit, so req/s understates the target
 clean      samples with at most 15% of a CPU taken by others / all; medians are of the clean ones; *: there are none"""
@@ -64,9 +65,13 @@ class Result:
 
     def rows(self) -> dict[str, list[Row]]:
         """The rows of each scenario that was measured."""
-        names = list(dict.fromkeys(sample.scenario for sample in self.samples))
-        rows = {name: load_rows([s for s in self.samples if s.scenario == name], list(self.less)) for name in names}
+        rows = {name: load_rows(samples, list(self.less)) for name, samples in self.scenarios().items()}
         return rows | ({IDLE: idle_rows(self.idles)} if self.idles else {})
+
+    def scenarios(self) -> dict[str, list[Sample]]:
+        """The samples of each scenario that was measured."""
+        names = dict.fromkeys(sample.scenario for sample in self.samples)
+        return {name: [sample for sample in self.samples if sample.scenario == name] for name in names}
 
     def errors(self) -> dict[str, float | str]:
         """Errors under load: "target in scenario" -> how many."""
@@ -83,7 +88,7 @@ def text(result: Result) -> str:
     parts += ["\n".join(f"{name}: {build}" for name, build in result.builds.items())] if result.builds else []
     parts += [f"less work: {name}: {', '.join(notes)}" for name, notes in result.less.items() if notes and name != "relay"]
     parts += [_section(name, rows) for name, rows in result.rows().items()]
-    if promises := promise_rows(result.rows()):
+    if promises := promise_rows(result.scenarios()):
         parts.append(table(PROMISED, promises, PROMISE_COLUMNS))
     if result.samples:
         parts += [LEGEND, _quietness(result.samples)]

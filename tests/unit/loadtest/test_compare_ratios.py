@@ -5,13 +5,15 @@ from __future__ import annotations
 from loadtest.compare.idle import Idle
 from loadtest.compare.measure import Clocks, Sample
 from loadtest.compare.promises import promise_rows
-from loadtest.compare.ratios import idle_rows, load_rows, medians
+from loadtest.compare.ratios import idle_rows, load_rows, medians, paired
 from loadtest.compare.report import Result, text
 from loadtest.compare.table import table
 
 
-def sample(target: str, requests_cpu_s: float, stolen: float = 0.0, errors: int = 0) -> Sample:
-    return Sample("get", target, 1, requests_cpu_s, requests_cpu_s, 1.0, 2.0, 20.0, 1.0, stolen, 0.0, errors, 0)
+def sample(
+    target: str, requests_cpu_s: float, stolen: float = 0.0, errors: int = 0, number: int = 1, p50_ms: float = 1.0
+) -> Sample:
+    return Sample("get", target, number, requests_cpu_s, requests_cpu_s, p50_ms, 2.0, 20.0, 1.0, stolen, 0.0, errors, 0)
 
 
 def test_a_disturbed_sample_is_left_out_of_the_medians_but_its_errors_are_not() -> None:
@@ -36,6 +38,24 @@ def test_the_relay_is_the_floor_that_every_row_is_compared_with() -> None:
 
     assert rows[0]["of_relay"] == 0.6
     assert rows[1]["better_cpu"] == 0.6
+
+
+def test_ratios_are_taken_within_each_round_so_that_a_machine_that_changes_its_pace_changes_none() -> None:
+    router = [sample("router", pace * 11, number=n) for n, pace in enumerate((10.0, 10.0, 7.0, 7.0, 10.0), 1)]
+    nginx = [sample("nginx", pace * 10, number=n) for n, pace in enumerate((10.0, 7.0, 7.0, 7.0, 10.0), 1)]
+
+    _, row = load_rows([*router, *nginx], ["router", "nginx"])
+
+    assert round(float(row["better_cpu"]), 6) == 1.1  # the medians say 1.57
+    assert (row["requests_cpu_s"], medians(router)["requests_cpu_s"]) == (70.0, 110.0)
+
+
+def test_a_round_in_which_one_of_two_was_disturbed_compares_nothing() -> None:
+    router = [sample("router", 10.0, stolen=0.2), sample("router", 20.0, number=2), sample("router", 30.0, number=3)]
+    nginx = [sample("nginx", 10.0), sample("nginx", 10.0, number=2), sample("nginx", 10.0, stolen=0.3, number=3)]
+
+    assert paired([*router, *nginx], "router", "nginx", "requests_cpu_s") == 2.0
+    assert paired([*router, *nginx], "router", "go", "requests_cpu_s") is None
 
 
 def test_a_connections_memory_is_the_growth_from_rest_over_a_thousand() -> None:
@@ -83,9 +103,7 @@ def test_errors_under_load_are_named_by_target_and_scenario() -> None:
 
 def test_each_promise_stands_beside_what_was_found_and_what_was_missed_is_marked() -> None:
     found = {"router": 100.0, "plain": 80.0, "nginx": 99.0, "haproxy": 70.0, "go": 30.0, "relay": 120.0, "many routes": 94.0}
-    rows = load_rows([sample(target, figure) for target, figure in found.items()], list(found))
-
-    (row,) = promise_rows({"get": rows})
+    (row,) = promise_rows({"get": [sample(target, figure) for target, figure in found.items()]})
 
     assert row["router"] == "1.01!"  # of the better one, nginx
     assert row["plain"] == "0.81!"
@@ -96,14 +114,14 @@ def test_each_promise_stands_beside_what_was_found_and_what_was_missed_is_marked
 
 
 def test_with_one_connection_latency_is_promised_and_less_is_better() -> None:
-    rows = [{"target": "router", "p50_ms": 0.9}, {"target": "plain", "p50_ms": 1.2}, {"target": "nginx", "p50_ms": 1.0}]
+    found = {"router": 0.9, "plain": 1.2, "nginx": 1.0}
 
-    (row,) = promise_rows({"one": rows})
+    (row,) = promise_rows({"one": [sample(target, 1.0, p50_ms=p50) for target, p50 in found.items()]})
 
     assert (row["router"], row["plain"]) == ("0.90", "1.20!")
     assert (row["goal"], row["must"]) == ("at most 1", "at most 1.15")
 
 
 def test_without_the_router_or_a_peer_that_counts_nothing_is_promised() -> None:
-    assert promise_rows({"get": [{"target": "nginx", "requests_cpu_s": 1.0}]}) == []
-    assert promise_rows({"get": [{"target": "router", "requests_cpu_s": 1.0}, {"target": "go", "requests_cpu_s": 1.0}]}) == []
+    assert promise_rows({"get": [sample("nginx", 1.0)]}) == []
+    assert promise_rows({"get": [sample("router", 1.0), sample("go", 1.0)]}) == []
