@@ -63,7 +63,7 @@ def read_response(block: bytes) -> Response:
     for group in (3, 2) if usual.start(3) > usual.start(2) else (2, 3):  # the later one first: the earlier keeps its place
         if usual[group] is not None:
             head = head[: usual.start(group)] + head[usual.end(group) :]
-    return Response(block, int(code), head, int(usual[1]), True, int(usual[4] or 0))
+    return Response(block, int(code), head, int(usual[1]), True, _idle(usual[4]))
 
 
 def _read_strictly(block: bytes, line: re.Match[bytes]) -> Response:
@@ -83,11 +83,16 @@ def _read_strictly(block: bytes, line: re.Match[bytes]) -> Response:
     head = b"HTTP/1.1 " + code + (reason or b" ") + CRLF + b"".join(kept)
     keep = b"close" not in named and (minor == b"1" or b"keep-alive" in named)
     timeout = _find_timeout(b",".join(value.lower() for lower, _, value in lines if lower == b"keep-alive"))
-    response = Response(block, status, head, length, keep, int(timeout[1]) if timeout else 0)
+    response = Response(block, status, head, length, keep, _idle(timeout and timeout[1]))
     upgrades = [value.lower() for lower, _, value in lines if lower == b"upgrade"]
     if len(upgrades) == 1 and b"upgrade" in named:
         response.upgrade = upgrades[0]
     return response
+
+
+def _idle(timeout: bytes | None) -> int:
+    """Seconds; a promise of 0 is no silence about it, so it is kept as 1, of which no time is left for another request."""
+    return max(1, int(timeout)) if timeout else 0
 
 
 def _length(lengths: list[bytes], codings: list[bytes], minor: bytes) -> int:

@@ -124,6 +124,17 @@ def test_clients_may_speak_tls(worlds: Callable[[Settings], World]) -> None:
     client.close()
 
 
+def test_whoever_waits_behind_tls_and_is_not_read_is_seen_to_hang_up(worlds: Callable[[Settings], World]) -> None:
+    certificate = {"tls_certificate": str(HERE / "localhost.pem"), "tls_key": str(HERE / "localhost.key.pem")}
+    world = worlds(Settings(hold_size=1000, **certificate))
+    world.put()
+    client = secure(world)
+    client.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + bytes(30_000))
+    assert world.settles(lambda: world.present() == (0, 1))
+    client.sock.shutdown(socket.SHUT_WR)  # a FIN; close() would be a RST, as the session tickets were not read
+    assert world.settles(lambda: world.present() == (0, 0))
+
+
 def test_a_changed_certificate_is_taken_up_and_a_broken_one_is_not(
     worlds: Callable[[Settings], World], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -159,6 +170,25 @@ def test_draining_answers_what_is_in_flight_and_closes_what_is_idle_at_the_end(w
     drained.result(5)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", world.port))
+
+
+def test_a_tunnel_outlives_every_other_connection_of_a_drain_and_ends_in_order(world: World) -> None:
+    origin = world.origin()
+    world.put(origin)
+    client, idle = world.client(), world.client()
+    client.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    function = origin.accept()
+    function.head()
+    function.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    client.head()
+    served(world, idle)
+    drained = asyncio.run_coroutine_threadsafe(world.plane.drain(0.6), world.loop)
+    assert idle.ended()
+    drained.result(5)
+    client.send(b"x")
+    assert function.exactly(1) == b"x"
+    world.call(world.plane.close)
+    assert client.sock.recv(1) == b"" and function.sock.recv(1) == b"", "the end of a connection, and no reset"
 
 
 def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(world: World) -> None:

@@ -210,6 +210,24 @@ def test_waiters_beyond_the_bound_are_refused_with_a_time_to_come_back(world: Wo
     assert caught.value.retry_after >= 1
 
 
+def test_a_request_that_cannot_make_its_deadline_is_refused_at_once_with_the_rest_of_the_cold_start(world: World) -> None:
+    world.put()
+    world.begin()
+    world.clock.now += 8.0
+    world.put("a:1")  # so a cold start takes 8 seconds
+    world.streams[0].answer()
+    world.put(timeout=5.0)
+    asked = len(world.wakes.at)
+    with pytest.raises(Refused) as refused:
+        world.begin()
+    assert refused.value.retry_after == pytest.approx(8.0)
+    assert len(world.wakes.at) == asked + 1, "it wakes the function all the same, or nobody would ever be let in"
+    assert world.present() == (0, 0)
+    world.clock.now += 4.0
+    world.begin()
+    assert world.present() == (0, 1), "4 of the 8 seconds are over, and it has 5"
+
+
 def test_a_slot_goes_from_hand_to_hand_without_recursion(world: World) -> None:
     world.put(concurrency=1, queue_limit=0)
     exchanges = [world.begin() for _ in range(3000)]

@@ -32,6 +32,13 @@ from router.http1.response import read_response
             5,
         ),
         (
+            b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 3\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n",
+            3,
+            True,
+            1,
+        ),
+        (
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n",
             3,

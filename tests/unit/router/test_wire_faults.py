@@ -10,6 +10,8 @@ from tests.fuzz.memory import Memory, Socket
 
 GET = b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+UPGRADE = b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
 
 def warm(memory: Memory) -> tuple[Socket, Socket]:
@@ -108,4 +110,60 @@ def test_an_idle_connection_is_closed_in_its_time_and_nothing_is_remembered_of_a
     memory.pass_time(51)
     assert not memory.pool.open_now and not upstream.idle
     assert not memory.pool.responses
+    memory.close()
+
+
+@pytest.mark.parametrize(
+    ("promise", "later", "reused"),
+    [(b"timeout=5", 3.9, True), (b"timeout=5, max=9", 4.0, False), (b"timeout=1", 0.0, False), (b"timeout=0", 0.0, False)],
+)
+def test_no_connection_is_used_in_the_last_second_that_the_function_promised(promise: bytes, later: float, reused: bool) -> None:
+    memory = Memory()
+    client = memory.connect()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\nKeep-Alive: " + promise + b"\r\n\r\nok"
+    function = Scripted(memory, [answer])
+    memory.feed(client, [GET], function)
+    memory.poller.now += later
+    memory.feed(client, [POST], function)
+    assert function.requests == ([0, 0] if reused else [0, 1])
+    memory.close()
+
+
+def tunnel(memory: Memory) -> tuple[Socket, Socket]:
+    """Both ends of a tunnel."""
+    client = memory.connect()
+    memory.feed(client, [UPGRADE])
+    function = memory.pool.opened.popleft()
+    function.inbox.append(SWITCHED)
+    memory.run()
+    assert client.outbox.startswith(b"HTTP/1.1 101 ")
+    return client, function
+
+
+def test_a_tunnel_in_which_nothing_moves_is_closed_after_the_idle_timeout() -> None:
+    memory = Memory()
+    memory.put("f:1", idle_timeout=10.0)
+    client, function = tunnel(memory)
+    for _ in range(3):
+        memory.pass_time(9.0)
+        function.inbox.append(b"x")  # either direction counts
+        memory.run()
+        memory.pass_time(9.0)
+        memory.feed(client, [b"y"])
+    assert client.outbox.endswith(b"xxx") and function.outbox.endswith(b"yyy")
+    memory.pass_time(11.0)
+    assert client.closed and function.closed
+    memory.close()
+
+
+def test_an_exchange_that_lasts_too_long_is_cut_although_it_moves() -> None:
+    memory = Memory()
+    memory.put("f:1", max_duration=20.0)
+    client, function = tunnel(memory)
+    for _ in range(4):
+        memory.pass_time(4.75)
+        memory.feed(client, [b"y"])
+    assert not client.closed
+    memory.pass_time(2.0)
+    assert client.closed and function.closed
     memory.close()
