@@ -18,7 +18,7 @@ from controller.local import orphans
 
 ROOT = Path(__file__).resolve().parent.parent
 CLOUDBASE = (sys.executable, "-m", "cloudbase")
-START = 30.0  # seconds until it listens
+START = 60.0  # seconds until it listens
 STOP = 30.0  # seconds after which it is killed
 LOOK = 0.02  # seconds between two looks
 
@@ -92,7 +92,7 @@ class Platform:
             answer.body = answer.read()  # type: ignore[attr-defined]
             return answer
 
-    def until(self, what: str, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    def until(self, what: str, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until the condition holds. Raises RuntimeError with the platform's log."""
         self._await(condition, seconds, f"not within {seconds:g} s: {what}")
 

@@ -1,4 +1,4 @@
-"""What every test shares: cluster tests skip, in words, where there is no cluster; Hypothesis judges no machine's speed."""
+"""What every test shares: cluster tests skip, in words, where there is no cluster; nothing here judges a machine's speed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+# Seconds after which a cluster test hangs: with what a folder's first one builds and installs, on a machine that is slow.
+CLUSTER_PATIENCE = 900
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip tests marked `cluster` without KUBECONFIG; with CLOUDBASE_REQUIRE_CLUSTER=1 that is an error instead."""
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.timeout(CLUSTER_PATIENCE), append=False)
     if os.environ.get("KUBECONFIG"):
         return
     if os.environ.get("CLOUDBASE_REQUIRE_CLUSTER"):

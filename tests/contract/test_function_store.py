@@ -40,7 +40,7 @@ async def in_custom_resources(folder: Path, clock: Callable[[], float]) -> Async
     async with ApiServer() as server, Client(server.access()) as client:
         store = KubeFunctionStore(client)
         running = asyncio.create_task(store.run())
-        await asyncio.wait_for(store.wait_synced(), 10)
+        await asyncio.wait_for(store.wait_synced(), 60)
         yield store
         running.cancel()
         await asyncio.wait({running})

@@ -53,7 +53,7 @@ async def informed(
         informer.subscribe(mirror)
         task = asyncio.create_task(informer.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await informer.wait_synced()
             yield informer, mirror
         finally:

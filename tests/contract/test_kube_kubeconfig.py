@@ -58,7 +58,7 @@ def printing(token_file: Path, expires: datetime) -> str:
 
 def with_server(scenario: Callable[[ApiServer], Awaitable[None]]) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(30), ApiServer() as server:
+        async with asyncio.timeout(100), ApiServer() as server:
             await scenario(server)
 
     asyncio.run(whole())

@@ -18,6 +18,11 @@ from kube.lease import Leadership, NotLeading
 from kube.resource import LEASES
 
 TERMS = Terms(duration=2.0, renew_deadline=1.2, interval=0.3)
+UNHURRIED = Terms(duration=4.0, renew_deadline=2.6, interval=0.6)  # a real API server on a busy machine stops for a second
+
+
+def terms(world: World) -> Terms:
+    return UNHURRIED if world.server is None else TERMS
 
 
 @dataclass
@@ -37,10 +42,10 @@ class Candidate:
 
 @asynccontextmanager
 async def candidate(world: World, identity: str, access: Access | None = None) -> AsyncIterator[Candidate]:
-    async with Client(access or world.access, timeout=2) as client:
+    async with Client(access or world.access, timeout=terms(world).duration) as client:
         changes: list[tuple[float, bool]] = []
         leadership = Leadership(
-            client, world.namespace, "scaler", identity, TERMS, lambda leading: changes.append((time.monotonic(), leading))
+            client, world.namespace, "scaler", identity, terms(world), lambda leading: changes.append((time.monotonic(), leading))
         )
         one = Candidate(leadership, asyncio.create_task(leadership.run()), changes)
         try:
@@ -56,7 +61,7 @@ async def test_exactly_one_of_several_leads_and_the_others_know_who(world: World
         await until(lambda: any(one.leading for one in everyone))
         for _ in range(40):  # over several renewals
             assert sum(one.leading for one in everyone) <= 1
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(terms(world).interval / 10)
         [leader] = [one for one in everyone if one.leading]
         await until(lambda: {one.leadership.holder for one in everyone} == {leader.leadership.identity})
 
@@ -70,7 +75,7 @@ async def test_a_lease_that_is_given_back_changes_hands_at_once(world: World) ->
             began = time.monotonic()
             await a.stop()
             await until(lambda: b.leading)
-            assert time.monotonic() - began < TERMS.duration / 2
+            assert time.monotonic() - began < terms(world).duration / 2
             assert b.leadership.term > a.leadership.term
     lease = await world.client.get(LEASES, "scaler", world.namespace)
     assert not lease.spec.holder_identity
@@ -86,7 +91,7 @@ async def test_when_the_holder_dies_another_takes_over_within_the_lease_and_neve
             cut_at = time.monotonic()
             wire.silence()  # it lives on, but nothing it does gets through
             while not b.leading:
-                assert time.monotonic() - cut_at < TERMS.duration + 1.0
+                assert time.monotonic() - cut_at < terms(world).duration * 1.5
                 await asyncio.sleep(0.002)
             assert not a.leading
             wire.cut()
@@ -95,7 +100,7 @@ async def test_when_the_holder_dies_another_takes_over_within_the_lease_and_neve
             assert b.leading and not a.leading
     stopped_at = next(at for at, leading in a.changes if not leading)
     began_at = next(at for at, leading in b.changes if leading)
-    assert stopped_at - cut_at <= TERMS.renew_deadline + 0.5
+    assert stopped_at - cut_at <= terms(world).renew_deadline * 1.4
     assert stopped_at < began_at
 
 
@@ -114,7 +119,7 @@ async def test_a_write_of_the_leader_is_broken_off_at_its_deadline_and_none_star
         with pytest.raises(NotLeading, match="could not renew"):
             async with a.leadership.writing():
                 await asyncio.sleep(30)  # a request that hangs
-        assert time.monotonic() - began <= TERMS.renew_deadline + 0.5
+        assert time.monotonic() - began <= terms(world).renew_deadline * 1.4
         wire.cut()
         wire.restore()
 
@@ -168,7 +173,7 @@ async def test_a_lease_that_somebody_deletes_is_made_anew_by_its_holder(world: W
             await until(lambda: b.leadership.holder == "a")
             await world.client.delete(LEASES, "scaler", world.namespace)
             began = time.monotonic()
-            while time.monotonic() - began < 1.5 * TERMS.duration:
+            while time.monotonic() - began < 1.5 * terms(world).duration:
                 assert not b.leading
                 await asyncio.sleep(0.01)
             assert a.leading

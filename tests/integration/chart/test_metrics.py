@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from helm import CHART, ROOT, dashboards, render
 
+pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 RULES: dict[str, Any] = yaml.safe_load((CHART / "metrics/alerts.yaml").read_text())
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"]}
 CASES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "alerts_test.yaml").read_text())

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from helm import CHART, ROOT, only, render
 
+pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
 
 

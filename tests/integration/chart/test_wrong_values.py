@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from helm import Refused, render
 
+pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown value": ({"ruoter": {}}, "ruoter"),
     "an unknown value of the router": ({"router": {"replica": 2}}, "replica"),

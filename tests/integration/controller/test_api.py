@@ -98,7 +98,7 @@ def with_api(test: Callable[[Api], Awaitable[None]], real: bool = False) -> None
     """Run a test against the API; `real`: through a socket, which streams and broken requests need."""
 
     async def main() -> None:
-        async with asyncio.timeout(30), serving(real) as api:
+        async with asyncio.timeout(100), serving(real) as api:
             await test(api)
 
     asyncio.run(main())
@@ -394,7 +394,7 @@ def test_an_older_revision_gets_the_traffic_back_and_gives_it_up_again() -> None
         assert (first, second) == (("hello-00002", 100), ("hello-00001", 0))
         for body, share in (({}, 0), ({"revision": "newest"}, 100), ({"revision": "hello-00001"}, 0)):
             assert (await api.client.post("/functions/hello/rollback", json=body)).status_code == 202
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (await shares(api))[0] != ("hello-00002", share):  # noqa: ASYNC110 - the reconciler's turn
                     await asyncio.sleep(0.02)
         wrong = problem(await api.client.post("/functions/hello/rollback", json={"revision": "hello-00007"}), 422)

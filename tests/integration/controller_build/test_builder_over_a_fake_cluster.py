@@ -78,7 +78,7 @@ def run(play: Play, scenario: Callable[[World], Awaitable[None]]) -> None:
 
     async def whole() -> None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(100),
             ApiServer() as server,
             Client(server.access()) as client,
             serving(images := MemoryRegistry()) as host,

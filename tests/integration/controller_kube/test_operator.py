@@ -73,14 +73,14 @@ Scenario = Callable[[Cluster], Awaitable[None]]
 
 def play(scenario: Scenario) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(30), ApiServer() as server, Client(server.access()) as client:
+        async with asyncio.timeout(100), ApiServer() as server, Client(server.access()) as client:
             await scenario(Cluster(server, client))
 
     asyncio.run(whole())
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             found = holds()
             if await found if asyncio.iscoroutine(found) else found:

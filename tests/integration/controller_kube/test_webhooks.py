@@ -56,7 +56,7 @@ async def served(client: Client, clock: Callable[[], float]) -> AsyncIterator[tu
     keeper = Keeper(client, POST, clock)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(serve(create_app(lambda namespace, name: ""), listener, keeper))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             await keeper.ready.wait()
         yield keeper, listener.getsockname()[1]
         serving.cancel()
@@ -82,7 +82,7 @@ def peer(port: int, trusted: str) -> str:
         return str(ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b""))
 
 
-async def until(there: Callable[[], Any], within: float = 30.0) -> None:
+async def until(there: Callable[[], Any], within: float = 60.0) -> None:
     async with asyncio.timeout(within):
         while not await there():  # noqa: ASYNC110 - it asks a server
             await asyncio.sleep(0.02)

@@ -69,7 +69,7 @@ async def deployed(data: Path, **options: Any) -> AsyncIterator[LocalDeployer]:
 
 
 async def until(
-    deployer: LocalDeployer, holds: Callable[[list[Replica]], bool], name: str = "hello", seconds: float = 20.0
+    deployer: LocalDeployer, holds: Callable[[list[Replica]], bool], name: str = "hello", seconds: float = 60.0
 ) -> list[Replica]:
     """The replicas of a function at the first moment when they are as wanted; no change between is missed."""
     found: asyncio.Future[list[Replica]] = asyncio.get_running_loop().create_future()
@@ -87,7 +87,7 @@ async def until(
         raise AssertionError(f"not within {seconds} s: {deployer.observe('default', name)}") from None
 
 
-async def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+async def eventually(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something holds that tells nobody."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 (it tells nobody)
@@ -107,7 +107,7 @@ async def get(address: str, path: str = "/") -> str:
         reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     try:
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
         await writer.wait_closed()

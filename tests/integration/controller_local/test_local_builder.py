@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from local_world import ENV, make_function
 from registries import lock, registry
 
@@ -38,9 +38,7 @@ def unfinished(data: Path) -> list[str]:
 
 def closed_port() -> str:
     """The address of a registry that is away."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def marked_processes(text: str) -> list[str]:
@@ -219,7 +217,7 @@ def test_a_cancelled_build_leaves_nothing_and_can_be_asked_for_again(data: Path)
     async def scenario(url: str) -> BuildResult:
         builder = LocalBuilder(data, env={**ENV, "npm_config_registry": url})
         task = asyncio.create_task(builder.build(function, lambda line: None))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             while not marked_processes(nap):  # noqa: ASYNC110 (it tells nobody)
                 await asyncio.sleep(0.02)
         task.cancel()

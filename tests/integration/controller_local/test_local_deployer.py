@@ -239,7 +239,7 @@ threading.Thread(target=count).start()
         async with deployed(data, **program(counting)) as deployer:
             await scale(deployer, 1)
             numbers: list[int] = []
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for line in deployer.logs("default", "hello", 100_000, True):
                     numbers.append(int(line.line))
                     if numbers[-1] == 1999:
@@ -262,7 +262,7 @@ def test_a_flood_of_lines_holds_neither_the_loop_nor_memory_nor_the_disk(data: P
         late = 0.0
         async with deployed(data, **program(flood)) as deployer:
             await scale(deployer, 1)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(100):
                 while not [replica for replica in deployer.observe("default", "hello") if replica.ready]:
                     began = time.monotonic()
                     await asyncio.sleep(0.005)

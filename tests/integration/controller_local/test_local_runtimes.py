@@ -129,7 +129,7 @@ def test_an_idle_replica_ends_at_once_when_it_is_not_needed(data: Path, runtime:
             await deployer.retire(function, "hello-00001")
             return time.monotonic() - began
 
-    assert asyncio.run(scenario()) < 1.0
+    assert asyncio.run(scenario()) < 3.0  # of 5
 
 
 @pytest.mark.parametrize(("runtime", "files"), [("node", NODE), ("python", PYTHON)])
@@ -151,7 +151,7 @@ def test_a_runtime_ends_with_its_platform_where_the_kernel_does_not_see_to_it(
         platform.wait()
         platform.stdout.close()
 
-    end = time.monotonic() + 3
+    end = time.monotonic() + 30
     while identity(pid) and time.monotonic() < end:
         time.sleep(0.01)
     survived = bool(identity(pid))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_client import free_port
+from free_ports import free_port
 from hostile_functions import Answerer, Recorder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +36,7 @@ def router(*routes: str) -> Iterator[int]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

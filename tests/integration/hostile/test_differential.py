@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile_client import Client, free_port
+from free_ports import free_port
+from hostile_client import Client
 from hostile_functions import Message, Recorder
 
 REQUESTS = 200
@@ -135,7 +136,7 @@ def nginx(recorder: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (folder / "nginx.conf").write_text(NGINX.format(dir=folder, port=port, upstream=recorder.port))
     process = subprocess.Popen([program, "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"])
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 Client(port).socket.close()
@@ -146,7 +147,7 @@ def nginx(recorder: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def view(port: int, request: bytes, recorder: Recorder) -> Message:

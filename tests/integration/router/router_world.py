@@ -16,7 +16,7 @@ from router.wire.poller import new_event_loop
 
 T = TypeVar("T")
 KEY = RouteKey("*", "default", "hello")
-PATIENCE = 5.0  # seconds after which a test gives up on a socket
+PATIENCE = 20.0  # seconds after which a test gives up on a socket
 
 
 class Wakes:

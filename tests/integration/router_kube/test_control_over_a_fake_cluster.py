@@ -71,7 +71,7 @@ class Stage:
         return (await self.client.get(DEPLOYMENTS, "hello", "default")).spec.replicas
 
     async def wanted(self, replicas: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await self.replicas() != replicas:  # noqa: ASYNC110 - at the API server
                 await asyncio.sleep(0.005)
 
@@ -104,7 +104,7 @@ async def staged(leading: bool = True, **settings: Any) -> AsyncIterator[Stage]:
 
 def on_stage(scenario: Callable[[Stage], Awaitable[None]], **settings: Any) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(30), staged(**settings) as stage:
+        async with asyncio.timeout(100), staged(**settings) as stage:
             await scenario(stage)
 
     asyncio.run(whole())
@@ -178,7 +178,7 @@ def test_a_deployment_that_is_not_there_is_an_event_on_the_service() -> None:
 def test_to_zero_shuts_every_pod_in_the_table_before_it_writes() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.route(1)
-        stage.server.faults.delay = 0.05
+        stage.server.faults.delay = 0.3
         stage.control.scaler.scale_to(KEY, 0, "idle")
         await until(lambda: stage.endpoints() == [])
         assert await stage.replicas() == 1
@@ -191,7 +191,7 @@ def test_to_zero_shuts_every_pod_in_the_table_before_it_writes() -> None:
 def test_an_arrival_cancels_the_way_to_zero_and_the_pods_are_used_again() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.route(2)
-        stage.server.faults.delay = 0.05
+        stage.server.faults.delay = 0.3
         stage.control.scaler.scale_to(KEY, 0, "idle")
         await until(lambda: stage.endpoints() == [])
         stage.plane.is_idle = False

@@ -48,6 +48,12 @@ def addresses(stage: Stage, name: str = "hello") -> list[str]:
     return [address for one in known(stage, name) for each in one.endpoints or () for address in each.addresses]
 
 
+def writes(stage: Stage) -> int:
+    """Of EndpointSlices, by whomever."""
+    calls = [call for call in stage.server.calls if call.resource.startswith("endpointslices")]
+    return sum(call.verb not in ("list", "watch", "get") for call in calls)
+
+
 async def annotate(stage: Stage, value: str | None) -> None:
     await stage.client.merge(SERVICES, "hello", {"metadata": {"annotations": {INTERCEPT: value}}}, "default")
 
@@ -73,12 +79,12 @@ def test_a_slice_that_somebody_changes_or_deletes_is_put_right() -> None:
         await until(lambda: addresses(stage) == ["10.200.0.1"])
         name = known(stage)[0].metadata.name
         wrong = {"endpoints": [{"addresses": ["10.0.0.66"], "conditions": {"ready": True}}]}
+        before = writes(stage)
         await stage.client.merge(ENDPOINT_SLICES, name, wrong, "default")
-        await until(lambda: addresses(stage) == ["10.0.0.66"])
-        await until(lambda: addresses(stage) == ["10.200.0.1"])
+        await until(lambda: writes(stage) >= before + 2 and addresses(stage) == ["10.200.0.1"])
+        before = writes(stage)
         await stage.client.delete(ENDPOINT_SLICES, name, "default")
-        await until(lambda: known(stage) == [])
-        await until(lambda: addresses(stage) == ["10.200.0.1"])
+        await until(lambda: writes(stage) >= before + 2 and addresses(stage) == ["10.200.0.1"])
 
     on_stage(scenario, advertise=(HERE,))
 
@@ -112,7 +118,7 @@ def test_a_router_that_does_not_know_its_own_address_tells_the_owner_once(caplog
     async def scenario(stage: Stage) -> None:
         await front(stage)
         notes: list[Any] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not notes:
                 await asyncio.sleep(0.02)
                 notes = [event["note"] for event in await stage.client.list(EVENTS) if event["reason"] == "NotIntercepted"]

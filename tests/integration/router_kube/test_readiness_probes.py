@@ -32,7 +32,7 @@ def probed(serve: Serve | None, probe: Probe) -> bool:
         if serve is None:
             server.close()
             await server.wait_closed()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             found = await passes(probe, "127.0.0.1", port)
         server.close()
         await asyncio.sleep(0)

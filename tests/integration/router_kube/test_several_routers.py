@@ -98,7 +98,7 @@ async def town(folder: Path, routers: int = 2, **settings: Any) -> AsyncIterator
 
 def in_town(folder: Path, scenario: Callable[[Town], Awaitable[None]], **settings: Any) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(60), town(folder, **settings) as found:
+        async with asyncio.timeout(110), town(folder, **settings) as found:
             await scenario(found)
 
     asyncio.run(whole())
@@ -111,7 +111,7 @@ def load_of(control: Control) -> Any:
 
 
 async def whole(control: Control) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while control.amiss() or not load_of(control).complete:  # noqa: ASYNC110 - by the clock
             await asyncio.sleep(0.05)
 
@@ -167,7 +167,7 @@ def test_who_comes_to_lead_knows_the_last_minute_of_all(tmp_path: Path) -> None:
         assert load_of(second).stable < 1.05  # its own alone
         await town.end(1)  # gives the lease and its membership back
         await until(lambda: second.leadership.leading)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while load_of(second).stable < 1.1:  # noqa: ASYNC110 - by the clock
                 await asyncio.sleep(0.02)
 
@@ -240,7 +240,7 @@ def test_a_member_that_does_not_answer_keeps_the_pods_for_all(tmp_path: Path) ->
         await until(lambda: "silent" in town.heard(first))
         first.scaler.scale_to(KEY, 0, "idle")
         await until(lambda: on_both(town)[1] == [])
-        await until(lambda: first.scaler.writes.cancelled == 1, 5)
+        await until(lambda: first.scaler.writes.cancelled == 1)
         assert await town.stage.replicas() == 1
         await until(lambda: on_both(town) == [["10.0.0.0:8080"]] * 2)
         await silent.close()

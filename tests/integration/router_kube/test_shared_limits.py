@@ -141,7 +141,7 @@ async def town(folder: Path, concurrency: int, workers: int) -> AsyncIterator[To
             for _ in range(2):
                 await found.member()
             memberships = [one.control.company.membership for one in found.members]
-            await until(lambda: all(len(one.roster.members) == 2 and not one.roster.young() for one in memberships if one), 20)
+            await until(lambda: all(len(one.roster.members) == 2 and not one.roster.young() for one in memberships if one))
             yield found
         finally:
             for one in found.members:
@@ -151,7 +151,7 @@ async def town(folder: Path, concurrency: int, workers: int) -> AsyncIterator[To
 
 def in_town(folder: Path, concurrency: int, scenario: Callable[[Town], Awaitable[Any]], workers: int = 0) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(90), town(folder, concurrency, workers) as found:
+        async with asyncio.timeout(110), town(folder, concurrency, workers) as found:
             await scenario(found)
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -183,7 +183,7 @@ def test_one_slot_serves_both_routers_never_two_at_once_and_comes_back_from_the_
         print(f"both after Redis was back: {counts} in 6 s")
 
         # All load on one.
-        assert await other.load(4, 1) > 50
+        assert await other.load(4, 1) > 20 and town.slots()[town.members.index(other)] == 1
 
         # Its holder ends in order: it gives its place back, and its slot is free when it has been missing for a moment.
         other.task.cancel()
@@ -206,18 +206,18 @@ def test_all_load_on_one_router_has_all_slots_and_a_silent_redis_is_put_up_with_
         assert town.slots()[0] == 4 and town.function.most <= 4
 
         town.redis.freeze()
-        await until(lambda: town.slots() == [0, 0], 15)
+        await until(lambda: town.slots() == [0, 0])
         late = asyncio.create_task((await first.caller()).get())
         await asyncio.sleep(0.3)
         assert not late.done()
         town.redis.thaw()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await late == 200
         assert town.function.most <= 4
 
         # A cluster that lists both as serving is a witness: nobody is cut off, so nobody takes what the other has.
         await town.list_routers()
-        await until(lambda: sum(town.slots()) == 4, 15)
+        await until(lambda: sum(town.slots()) == 4)
         town.redis.freeze()
         await until(lambda: all(one.control.reading()["exchange_connected", ""] == 0 for one in town.members))
         had = town.slots()

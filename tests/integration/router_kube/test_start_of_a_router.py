@@ -54,7 +54,7 @@ def test_what_cannot_be_ends_the_start_with_1_and_says_why(flags: tuple[str, ...
     async def whole() -> None:
         free = ("--listen", "127.0.0.1:0", "--kube-admin", "127.0.0.1:0")
         process = await started(*free, *flags)
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 1
         assert words in out.decode() and "Traceback" not in out.decode()
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_ends_the_start_with_1_and_says_why(flags: tuple[str, ...
 def test_cloudbase_router_is_the_same_and_lists_every_flag() -> None:
     async def whole() -> None:
         process = await started("--help", program=("cloudbase", "router"))
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0
         assert {"--listen", "--kube-service", "--kube-advertise"} <= set(re.findall(r"--[a-z-]+", out.decode()))
 
@@ -98,7 +98,7 @@ def test_an_api_server_that_does_not_answer_at_start_is_named_and_tried_again(
     """In the log, in /readyz; unknown names are answered 503 meanwhile; and it goes on when it may."""
 
     async def whole() -> None:
-        async with asyncio.timeout(30), ApiServer() as server:
+        async with asyncio.timeout(100), ApiServer() as server:
             await trouble(server)
             config = kubeconfig(tmp_path, server.url)
             process = await started("--listen", "127.0.0.1:0", "--kube-admin", "127.0.0.1:0", "--kube-config", config)
@@ -132,7 +132,7 @@ def test_an_api_server_that_does_not_answer_at_start_is_named_and_tried_again(
 
 
 async def answered_while_it_is_so(traffic: str, admin: str, words: str) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         answer = await http.get(f"http://{traffic}/fn/hello")
         assert answer.status_code == 503 and "retry-after" in answer.headers
         found: Any = await http.get(f"http://{admin}/readyz")
@@ -141,6 +141,6 @@ async def answered_while_it_is_so(traffic: str, admin: str, words: str) -> None:
 
 
 async def ready(admin: str) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         while (await http.get(f"http://{admin}/readyz")).status_code != 200:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)

@@ -23,7 +23,7 @@ module.exports = async (req, res) => {
     return res.end();
   }
   if (url.pathname === '/ticks') {
-    for (let i = 0; i < 3; i++) { res.write(`tick ${i}\\n`); await sleep(150); }
+    for (let i = 0; i < 3; i++) { res.write(`tick ${i}\\n`); await sleep(300); }
     return res.end();
   }
   res.setHeader('content-type', 'text/plain');
@@ -46,7 +46,7 @@ require('http')
 NODE_HANDLER = """
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 async function* late() { yield 'half'; await sleep(20); throw new Error('secret of the function'); }
-async function* ticks() { for (let i = 0; i < 3; i++) { yield `tick ${i}\\n`; await sleep(150); } }
+async function* ticks() { for (let i = 0; i < 3; i++) { yield `tick ${i}\\n`; await sleep(300); } }
 exports.handler = async (event) => {
   console.log('called', event.path);
   if (event.path === '/throw') throw new Error('secret of the function');
@@ -69,7 +69,7 @@ def late():
 def ticks():
     for number in range(3):
         yield f"tick {number}\\n"
-        time.sleep(0.15)
+        time.sleep(0.3)
 
 def handler(request):
     print("called", request.path)
@@ -107,7 +107,7 @@ def late():
 def ticks():
     for number in range(3):
         yield b"tick %d\\n" % number
-        time.sleep(0.15)
+        time.sleep(0.3)
 
 def big(mib):
     for _ in range(mib * 16):
@@ -171,7 +171,7 @@ async def app(scope, receive, send):
     if path == "/ticks":
         for number in range(3):
             await put(b"tick %d\\n" % number)
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.3)
     last = {"/size": lambda: str(size).encode(), "/slow": lambda: b"slow", "/big": bytes, "/ticks": bytes}
     await put(last.get(path, lambda: f"{scope['method']} {path}".encode())(), more=False)
 """

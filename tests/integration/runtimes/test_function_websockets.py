@@ -28,7 +28,7 @@ def test_text_and_bytes_of_any_size_come_back_in_order(name: str) -> None:
     with example(name) as process, dial(process) as client:
         for message in messages:
             client.send(message)
-        assert [client.recv(timeout=10) for _ in messages] == messages
+        assert [client.recv(timeout=60) for _ in messages] == messages
 
 
 @ECHO
@@ -36,10 +36,10 @@ def test_a_close_is_answered_and_the_process_ends_when_the_last_tunnel_has(name:
     with example(name) as process:
         with dial(process) as client:
             client.send("open")
-            assert client.recv(timeout=10) == "open"
+            assert client.recv(timeout=60) == "open"
             process.terminate()
             client.send("still")
-            assert client.recv(timeout=10) == "still"
+            assert client.recv(timeout=60) == "still"
             assert process.process.poll() is None
         assert process.exit_code() == 0
 
@@ -47,10 +47,10 @@ def test_a_close_is_answered_and_the_process_ends_when_the_last_tunnel_has(name:
 def test_an_asgi_websocket_is_closed_with_1001_at_the_end_of_the_grace() -> None:
     with example("python-websocket", CLOUDBASE_GRACE="1.3") as process, dial(process) as client:
         client.send("open")
-        client.recv(timeout=10)
+        client.recv(timeout=60)
         process.terminate()
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=60)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
         assert process.exit_code() == 0
@@ -105,7 +105,7 @@ async def app(scope, receive, send):
     with function("python", tmp_path, app__py=text) as process, dial(process) as client:
         client.send("go")
         with pytest.raises(ConnectionClosed) as closed:
-            client.recv(timeout=10)
+            client.recv(timeout=60)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1011, "")
 

@@ -70,7 +70,7 @@ def test_an_answer_that_breaks_off_never_looks_whole(start: Start, form: str) ->
 def test_sigterm_lets_a_request_finish_and_then_the_process_ends_with_0(start: Start, form: str) -> None:
     function = start(form)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(function.request, "/slow?ms=500")
+        answer = pool.submit(function.request, "/slow?ms=1000")
         eventually(lambda: _in_log(function, "called /slow"))
         function.terminate()
         assert answer.result().body == b"slow"
@@ -86,7 +86,7 @@ def test_sigterm_ends_an_idle_process_at_once_also_with_idle_connections(start: 
         before = time.monotonic()
         function.terminate()
         assert function.exit_code() == 0
-        assert time.monotonic() - before < 1.0
+        assert time.monotonic() - before < 3.0  # of 30
         everything(idle)  # comes to an end
 
 
@@ -104,7 +104,7 @@ def test_what_is_left_at_the_end_of_the_grace_is_broken_off(start: Start, form: 
 def test_health_is_answered_without_the_function_and_only_when_the_router_did_not_send_it(start: Start, form: str) -> None:
     function = start(form)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(function.request, "/slow?ms=400")
+        slow = pool.submit(function.request, "/slow?ms=1000")
         eventually(lambda: _in_log(function, "called /slow"))
         health = function.request("/_cloudbase/health", router=False)
         assert not slow.done()
@@ -117,7 +117,7 @@ def test_health_is_answered_without_the_function_and_only_when_the_router_did_no
 def test_health_is_answered_while_a_plain_python_handler_computes(start: Start) -> None:
     function = start("python-handler", env={"CLOUDBASE_CONCURRENCY": "1"})
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(function.request, "/slow?ms=500")
+        slow = pool.submit(function.request, "/slow?ms=1000")
         eventually(lambda: _in_log(function, "called /slow"))
         assert function.request("/_cloudbase/health", router=False).status == 200
         assert not slow.done()
@@ -148,8 +148,8 @@ def test_pieces_of_a_stream_leave_when_they_are_written(start: Start, form: str)
             for tick in (b"tick 0", b"tick 1", b"tick 2"):
                 if tick in received:
                     seen.setdefault(tick, time.monotonic())
-    assert seen[b"tick 1"] - seen[b"tick 0"] > 0.1
-    assert seen[b"tick 2"] - seen[b"tick 1"] > 0.1
+    # Sent 0.3 s apart; collected, they would come together.
+    assert seen[b"tick 0"] < seen[b"tick 1"] < seen[b"tick 2"] and seen[b"tick 2"] - seen[b"tick 0"] > 0.3
 
 
 @EVERY_FORM

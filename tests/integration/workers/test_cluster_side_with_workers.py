@@ -49,7 +49,7 @@ async def ready(client: Client, address: str) -> None:
 
 def before_workers(story: Story) -> None:
     async def whole(world: World) -> None:
-        async with asyncio.timeout(30), ApiServer(bookmark_interval=0.2) as server, Client(server.access()) as client:
+        async with asyncio.timeout(100), ApiServer(bookmark_interval=0.2) as server, Client(server.access()) as client:
             control = Control(client, world.plane, KubeSettings(identity="router-1"))
             world.scaler = control.scaler
             task = asyncio.create_task(control.run())
