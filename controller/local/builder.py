@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from controller.local import artifacts, orphans, toolchain
@@ -19,13 +19,11 @@ from controller.local.steps import Step, steps_for, warnings_for
 from controller.local.toolchain import RuntimeUnavailable, Toolchain
 from controller.model import Function
 from controller.ports import BuildResult
+from controller.shared_builds import LOG_LINES, Progress, SharedBuilds, Told
 
 VERSION = "1"  # of what is made of a source: raise it, and everything is built anew
-LOG_LINES = 100  # kept of each build
 MAY_PASS = frozenset({"RegistryUnavailable", "Timeout", "DiskFull"})  # failures that another try may not meet
 _REASONS: dict[type[Exception], str] = {RuntimeUnavailable: "RuntimeUnavailable", SourceMissing: "SourceMissing"}
-
-Progress = Callable[[str], None]
 
 
 class LocalBuilder:
@@ -38,7 +36,7 @@ class LocalBuilder:
         self._env = dict(env)
         self._timeout = timeout
         self._marker = orphans.marker(data)
-        self._running: dict[str, _Build] = {}
+        self._shared = SharedBuilds()
         self._artifacts.sweep()
 
     async def build(self, function: Function, progress: Progress) -> BuildResult:
@@ -50,37 +48,16 @@ class LocalBuilder:
         except RuntimeUnavailable as error:
             return BuildResult(reason="RuntimeUnavailable", message=str(error))
         digest = artifacts.digest(VERSION, spec.source, tools.runtime, tools.version, spec.entry)
-        if digest not in self._running and (note := self._artifacts.note(digest)):
+        if digest not in self._shared and (note := self._artifacts.note(digest)):
             progress("built before, nothing to do")
             return BuildResult(artifact=digest, log=note.log, seconds=time.monotonic() - began, cached=True)
-        return await self._join(digest, spec.source, spec.entry, tools, progress)
+        return await self._shared.join(
+            digest, lambda told: self._run(_Build(digest, spec.source, spec.entry, tools, told)), progress
+        )
 
     async def prune(self, keep: Collection[str]) -> int:
         """Delete the artifacts that are not in `keep`; returns how many. Those being made are not artifacts yet."""
-        return len(await asyncio.to_thread(self._artifacts.keep, set(keep) | set(self._running)))
-
-    async def _join(self, digest: str, source: str, entry: str, tools: Toolchain, progress: Progress) -> BuildResult:
-        build = self._running.get(digest)
-        if build is None:
-            build = self._running[digest] = _Build(digest, source, entry, tools)
-            build.task = asyncio.create_task(self._run(build), name=f"build {digest}")
-            build.task.add_done_callback(lambda _: self._forget(build))
-        assert build.task is not None
-        for line in build.log:
-            progress(line)
-        build.listeners.append(progress)
-        try:
-            return await asyncio.shield(build.task)
-        finally:
-            build.listeners.remove(progress)
-            if not build.listeners and not build.task.done():  # nobody wants it any more
-                self._forget(build)
-                build.task.cancel()
-                await asyncio.wait([build.task])  # until nothing half-made is left
-
-    def _forget(self, build: _Build) -> None:
-        if self._running.get(build.digest) is build:
-            del self._running[build.digest]
+        return len(await asyncio.to_thread(self._artifacts.keep, set(keep) | self._shared.keys()))
 
     async def _run(self, build: _Build) -> BuildResult:
         began = time.monotonic()
@@ -96,7 +73,7 @@ class LocalBuilder:
         finally:
             if folder is not None:
                 await asyncio.shield(asyncio.to_thread(self._artifacts.discard, folder))
-        return BuildResult(artifact=build.digest, log=tuple(build.log), seconds=time.monotonic() - began)
+        return BuildResult(artifact=build.digest, log=tuple(build.told.log), seconds=time.monotonic() - began)
 
     def _publish(self, build: _Build, folder: Path, seconds: float) -> None:
         note = Note(
@@ -105,7 +82,7 @@ class LocalBuilder:
             toolchain=build.tools.version,
             entry=build.found,
             seconds=seconds,
-            log=tuple(build.log),
+            log=tuple(build.told.log),
         )
         self._artifacts.publish(folder, build.digest, note)
 
@@ -113,7 +90,7 @@ class LocalBuilder:
         app = folder / "app"
         build.found = entry_file(app, build.tools.runtime, build.entry)
         for warning in warnings_for(app, build.tools.runtime):
-            build.say(warning)
+            build.told.say(warning)
         for step in steps_for(app, build.found, build.tools, self._caches):
             build.step = step.name
             await self._step(build, step, app)
@@ -124,7 +101,7 @@ class LocalBuilder:
         return {**self._env, **self._marker, **step.env, "PATH": os.pathsep.join(path)}
 
     async def _step(self, build: _Build, step: Step, app: Path) -> None:
-        build.say(f"{step.name} …")
+        build.told.say(f"{step.name} …")
         written: deque[str] = deque(maxlen=LOG_LINES)
         splitter = LineSplitter()
 
@@ -132,7 +109,7 @@ class LocalBuilder:
             for line in splitter.feed(stream, content) if content else splitter.end(stream):
                 written.append(line)
                 if not step.optional:
-                    build.say(line)
+                    build.told.say(line)
 
         child = await spawn(step.arguments, output=hear, cwd=app, env=self._environment(build.tools, step))
         try:
@@ -144,20 +121,12 @@ class LocalBuilder:
 
 
 class _Build:
-    """One build under way, and who listens to it."""
+    """One build under way."""
 
-    def __init__(self, digest: str, source: str, entry: str, tools: Toolchain) -> None:
-        self.digest, self.source, self.entry, self.tools = digest, source, entry, tools
+    def __init__(self, digest: str, source: str, entry: str, tools: Toolchain, told: Told) -> None:
+        self.digest, self.source, self.entry, self.tools, self.told = digest, source, entry, tools, told
         self.found = ""  # the entry, once the source is unpacked
         self.step = "unpack"
-        self.log: deque[str] = deque(maxlen=LOG_LINES)
-        self.listeners: list[Progress] = []
-        self.task: asyncio.Task[BuildResult] | None = None
-
-    def say(self, line: str) -> None:
-        self.log.append(line)
-        for listener in list(self.listeners):
-            listener(line)
 
 
 def _failed(error: Exception, build: _Build, seconds: float, limit: float) -> BuildResult:
@@ -169,4 +138,4 @@ def _failed(error: Exception, build: _Build, seconds: float, limit: float) -> Bu
         reason, message = "Timeout", f"{build.step} was not done within {limit:g} s and was ended"
     else:
         reason = _REASONS.get(type(error), "BuildFailed")
-    return BuildResult(reason=reason, message=message, log=tuple(build.log), seconds=seconds, may_pass=reason in MAY_PASS)
+    return BuildResult(reason=reason, message=message, log=tuple(build.told.log), seconds=seconds, may_pass=reason in MAY_PASS)

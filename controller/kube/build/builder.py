@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
@@ -26,18 +25,16 @@ from controller.kube.build.sweep import sweep
 from controller.kube.build.verdict import MAY_PASS
 from controller.model import Function
 from controller.ports import BuildResult
+from controller.shared_builds import LOG_LINES, Progress, SharedBuilds, Told
 from kube.client import Client
 from kube.errors import KubeError
 from kube.lease import NotLeading
 
 log = logging.getLogger(__name__)
 
-LOG_LINES = 100  # kept of each build
 KEPT_LINES = 20  # kept with its result
 OWN = "dockerfile"  # the runtime whose Dockerfile is in the source
 _REASONS: dict[type[Exception], str] = {SourceTooLarge: "SourceTooLarge"}
-
-Progress = Callable[[str], None]
 
 
 class KubeBuilder:
@@ -54,7 +51,7 @@ class KubeBuilder:
         self._pods = Pods(client, settings.namespace)
         self._jobs = Jobs(client, settings, self._pods, clock)
         self._results = Results(client, settings, registry, clock=clock)
-        self._running: dict[str, _Build] = {}
+        self._shared = SharedBuilds()
         self._detached = False
 
     async def run(self) -> None:
@@ -91,17 +88,17 @@ class KubeBuilder:
             task = self._task(function, stored)
             if isinstance(task, BuildResult):
                 return task
-            if task.key not in self._running and (kept := await self._results.get(task.key)):
+            if task.key not in self._shared and (kept := await self._results.get(task.key)):
                 progress("built before, nothing to do")
                 return _cached(kept, time.monotonic() - began)
         except (KubeError, StoreFailed) as error:
             return _unavailable(error)
-        return await self._join(task, progress)
+        return await self._shared.join(task.key, lambda told: self._run(task, told), progress)
 
     async def prune(self, keep: Collection[str]) -> int:
         """Delete images that are not in `keep`, and what a killed controller left of builds; returns how many images."""
         try:
-            await sweep(self._client, self._settings.namespace, set(self._running))
+            await sweep(self._client, self._settings.namespace, self._shared.keys())
             return await self._results.prune(keep)
         except KubeError as error:
             raise StoreFailed(f"old builds cannot be collected: {error}") from error
@@ -137,52 +134,29 @@ class KubeBuilder:
 
     # --- building it ---
 
-    async def _join(self, task: Task, progress: Progress) -> BuildResult:
-        build = self._running.get(task.key)
-        if build is None:
-            build = self._running[task.key] = _Build(task)
-            build.task = asyncio.create_task(self._run(build), name=f"build {task.key}")
-            build.task.add_done_callback(lambda _: self._forget(build))
-        assert build.task is not None
-        for line in build.log:
-            progress(line)
-        build.listeners.append(progress)
+    async def _run(self, task: Task, told: Told) -> BuildResult:
         try:
-            return await asyncio.shield(build.task)
-        finally:
-            build.listeners.remove(progress)
-            if not build.listeners and not build.task.done():  # nobody wants it any more
-                self._forget(build)
-                build.task.cancel()
-                await asyncio.wait([build.task])  # until nothing half-made is left
-
-    def _forget(self, build: _Build) -> None:
-        if self._running.get(build.work.key) is build:
-            del self._running[build.work.key]
-
-    async def _run(self, build: _Build) -> BuildResult:
-        try:
-            ending = await self._jobs.run(build.work, build.say)
-            return await self._keep(build, ending)
+            ending = await self._jobs.run(task, told.say)
+            return await self._keep(task, ending)
         except (KubeError, TimeoutError) as error:
             return _unavailable(error)
         finally:
             if not self._detached:
-                await asyncio.shield(self._remove(build.work.key))
+                await asyncio.shield(self._remove(task.key))
 
-    async def _keep(self, build: _Build, ending: Ending) -> BuildResult:
+    async def _keep(self, task: Task, ending: Ending) -> BuildResult:
         lines = ending.lines[-LOG_LINES:]
         if failure := ending.failure:
             return BuildResult(
                 reason=failure.reason, message=failure.message, log=lines, seconds=ending.seconds, may_pass=failure.may_pass
             )
-        repository = names.image(self._settings, build.work.project, build.work.function)
+        repository = names.image(self._settings, task.project, task.function)
         artifact = names.artifact(self._settings, repository, ending.digest)
         try:
-            await self._results.put(build.work, artifact, ending.seconds, lines[-KEPT_LINES:])
+            await self._results.put(task, artifact, ending.seconds, lines[-KEPT_LINES:])
         except KubeError as error:
             # The image is there; at worst it is built once more by whoever asks next.
-            log.warning("%s: what it built cannot be noted: %s", build.work.function, error)
+            log.warning("%s: what it built cannot be noted: %s", task.function, error)
         return BuildResult(artifact=artifact, log=lines, seconds=ending.seconds)
 
     async def _remove(self, key: str) -> None:
@@ -192,21 +166,6 @@ class KubeBuilder:
             quietly(error)
         except NotLeading:
             pass  # the Job is the next leader's, which takes it up
-
-
-class _Build:
-    """One build under way, and who listens to it."""
-
-    def __init__(self, work: Task) -> None:
-        self.work = work
-        self.log: deque[str] = deque(maxlen=LOG_LINES)
-        self.listeners: list[Progress] = []
-        self.task: asyncio.Task[BuildResult] | None = None
-
-    def say(self, line: str) -> None:
-        self.log.append(line)
-        for listener in list(self.listeners):
-            listener(line)
 
 
 def _cached(kept: Kept, seconds: float) -> BuildResult:
