@@ -108,6 +108,18 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     proven_at: str = ""  # when `scaling.initial` of its replicas had been ready; "" = not yet
 
 
+class BuildFailure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why the last build made nothing, and what would be the same build once more."""
+
+    reason: str = ""  # CamelCase
+    message: str = ""
+    generation: int = 0  # of the function, when the build was asked for
+    attempt: int = 1
+    ended_at: str = ""  # RFC 3339
+    may_pass: bool = False  # it is tried again by itself
+    builder: str = ""  # names the settings of the platform that it was built with
+
+
 class BuildReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of the last build."""
 
@@ -116,6 +128,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     seconds: float = 0.0
     cached: bool = False
     log: tuple[str, ...] = ()  # the last lines
+    failure: BuildFailure | None = None
 
 
 class FunctionStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

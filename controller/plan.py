@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from controller import conditions, rollout, traffic
+from controller import conditions, reports, rollout, traffic
 from controller.actions import (
     Action,
     DropRevision,
@@ -29,12 +29,10 @@ from controller.actions import (
     WantReplicas,
 )
 from controller.documents import rfc3339
-from controller.model import BuildReport, Function, FunctionSpec, FunctionStatus, Revision
+from controller.model import Function, FunctionSpec, FunctionStatus, Revision
 from controller.rollout import Rollout, Settled
 from controller.validate import policy
 from router.model import Backend, Route, RouteKey, Settings
-
-LINES = 20  # of a build's output that the status keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,7 @@ class Rules:
     retry_first: float = 5.0  # seconds until a build that may pass is tried again, doubled each time
     retry_longest: float = 300.0  # seconds
     routers_scale: bool = False  # as in Observed: so it is in a cluster
+    builder: str = ""  # names all that builds are made with; what failed with it is not built again after a start; "" = it is
 
 
 def plan(function: Function, observed: Observed, now: float, rules: Rules | None = None) -> Plan:
@@ -53,6 +52,7 @@ def plan(function: Function, observed: Observed, now: float, rules: Rules | None
     if function.deleting:
         return _deletion(function, observed, now)
     rules = rules or Rules()
+    observed = _with_old_failure(function, observed, rules)
     known, recorded = _record(function, observed, now)
     seen = dataclasses.replace(observed, revisions=known)
     build, retry_at = _build(function, seen, now, rules)
@@ -180,6 +180,13 @@ def _build(function: Function, observed: Observed, now: float, rules: Rules) -> 
     return ([StartBuild(wanted, build.attempt + 1)], None) if now >= at else ([], at)
 
 
+def _with_old_failure(function: Function, observed: Observed, rules: Rules) -> Observed:
+    """What this process never built: the status may remember that it failed, and when it is due again."""
+    if observed.build is not None:
+        return observed
+    return dataclasses.replace(observed, build=reports.remembered(function, build_key(function.spec), rules.builder))
+
+
 def _without_old_build(observed: Observed, build: list[Action]) -> Observed:
     """What the status is judged by: a build that another follows now says nothing any more, least of all that it failed."""
     return dataclasses.replace(observed, build=None) if any(isinstance(each, StartBuild) for each in build) else observed
@@ -227,24 +234,10 @@ def _status(function: Function, observed: Observed, decided: Rollout, now: float
         wanted=decided.wanted,
         url=f"{rules.url}{observed.path or f'/fn/{key(function)}'}",
         traffic=traffic.listed(decided.shares),
-        build=_report(function, observed),
+        build=reports.report(function, observed, rules.builder),
         conditions=conditions.assess(function, observed, decided, now),
     )
     return [] if status == function.status else [SetStatus(status)]
-
-
-def _report(function: Function, observed: Observed) -> BuildReport | None:
-    """The last build that ended, though one may be under way, and after a start the one that the status remembers."""
-    result = observed.build.result if observed.build else None
-    if result is None:
-        return function.status.build
-    return BuildReport(
-        artifact=result.artifact,
-        commit=result.commit,
-        seconds=round(result.seconds, 1),
-        cached=result.cached,
-        log=result.log[-LINES:],
-    )
 
 
 def _deletion(function: Function, observed: Observed, now: float) -> Plan:

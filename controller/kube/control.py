@@ -46,6 +46,7 @@ class Builds:
     sources: SourceStore
     detach: Callable[[], None] = lambda: None  # from now on, builds that are broken off go on by themselves
     routes: Sequence[BaseRoute] = ()  # that builds fetch from
+    key: str = "none"  # names all that the builder builds with
 
 
 class Control:
@@ -61,7 +62,9 @@ class Control:
         self.routes = KubeRoutes(client, self.deployer.services, self.store.owner, self.project)
         self.reconciler = Reconciler(
             self.store, builds.builder, self.deployer, self.routes, builds.sources, builds=settings.builds,
-            rules=Rules(url=settings.url.rstrip("/"), kept_revisions=settings.kept_revisions, routers_scale=True),
+            rules=Rules(
+                url=settings.url.rstrip("/"), kept_revisions=settings.kept_revisions, routers_scale=True, builder=builds.key
+            ),
         )  # fmt: skip
         self.leadership = Leadership(
             client, settings.lease_namespace or client.access.namespace, settings.lease, settings.who(), on_change=self._led

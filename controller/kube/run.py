@@ -91,7 +91,7 @@ async def builds_of(client: Client, settings: BuildSettings | None) -> AsyncIter
         yield Builds(none, none)
         return
     async with building(client, settings) as room:
-        yield Builds(room.builder, room.sources, room.builder.detach, room.handover.routes)
+        yield Builds(room.builder, room.sources, room.builder.detach, room.handover.routes, room.builder.key)
 
 
 def registry(control: Control) -> CollectorRegistry:

@@ -47,6 +47,7 @@ class KubeBuilder:
     ) -> None:  # fmt: skip
         """`recipes` by the name of the runtime; `clock` in unix seconds."""
         self._client, self._settings, self._sources, self._recipes = client, settings, sources, recipes
+        self.key = names.builder_key(settings, recipes)
         self._checkouts = Checkouts(client, settings)
         self._pods = Pods(client, settings.namespace)
         self._jobs = Jobs(client, settings, self._pods, clock)

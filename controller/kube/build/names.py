@@ -46,6 +46,12 @@ def build_key(settings: BuildSettings, recipe: Recipe | None, project: str, sour
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:20]
 
 
+def builder_key(settings: BuildSettings, recipes: Mapping[str, Recipe]) -> str:
+    """20 hex digits over all that the operator sets and the platform adds: what failed is worth another try when it differs."""
+    added = [[name, each.dockerfile, hashlib.sha256(each.runtime).hexdigest()] for name, each in sorted(recipes.items())]
+    return hashlib.sha256(msgspec.json.encode([FORMAT, settings, added], order="deterministic")).hexdigest()[:20]
+
+
 def job_name(key: str) -> str:
     """Of the Job and of the Secret that it reads."""
     return f"build-{key}"

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.model import Condition, Function, Revision, Scaling
+from controller.plan import Rules
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
 from router.model import Route, RouteKey
@@ -46,10 +47,12 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(loop: VirtualLoop, store: MemoryFunctionStore | None = None, builds: int = 2) -> AsyncIterator[World]:
+async def world(
+    loop: VirtualLoop, store: MemoryFunctionStore | None = None, builds: int = 2, rules: Rules | None = None
+) -> AsyncIterator[World]:
     store = store or MemoryFunctionStore(loop.wall)
     builder, deployer, routes = WorldBuilder(), WorldDeployer(), WorldRoutes()
-    reconciler = Reconciler(store, builder, deployer, routes, MemorySourceStore(), builds=builds, clock=loop.wall)
+    reconciler = Reconciler(store, builder, deployer, routes, MemorySourceStore(), rules=rules, builds=builds, clock=loop.wall)
     task = asyncio.create_task(reconciler.run())
     try:
         yield World(store, builder, deployer, routes, reconciler)
@@ -276,6 +279,58 @@ def test_after_a_restart_everything_is_routed_again_and_nothing_is_built_or_star
             w.reconciler.wake(KEY)
             await asyncio.sleep(0.01)
             assert w.names() == ["hello-00001"]
+
+    run(test)
+
+
+def test_a_build_that_failed_is_not_made_again_by_a_restart_unless_it_is_due_or_asked_for_or_builds_have_other_settings() -> None:
+    fails = {"a": BuildResult(reason="SyntaxError", message="line 1", log=("oh",), seconds=1.25)}
+
+    async def test(loop: VirtualLoop) -> None:
+        store, rules = MemoryFunctionStore(loop.wall), Rules(builder="these")
+
+        async def built(rules: Rules, seconds: float = 500) -> list[str]:
+            async with world(loop, store, rules=rules) as w:
+                w.builder.results = fails
+                await asyncio.sleep(seconds)
+                assert (w.condition("Built").status, w.condition("Built").message) == ("False", "line 1")
+                return w.builder.built
+
+        await store.apply("default", "hello", spec("a"))
+        assert await built(rules) == ["a"]
+        before = store.get("default", "hello")
+        assert await built(rules) == []
+        assert store.get("default", "hello") == before, "a restart writes nothing where nothing changed"
+        assert await built(Rules(builder="others")) == ["a"]
+        assert await built(Rules()) == ["a"], "where settings have no name, a start is a new try"
+        assert await built(rules) == ["a"]
+        await store.apply("default", "hello", spec("a", restart="now"))
+        assert await built(rules) == ["a"]
+
+    run(test)
+
+
+def test_a_build_that_may_pass_is_tried_again_when_it_is_due_though_the_controller_restarts() -> None:
+    async def test(loop: VirtualLoop) -> None:
+        store, rules = MemoryFunctionStore(loop.wall), Rules(builder="these")
+        result = BuildResult(reason="RegistryAway", message="no answer", may_pass=True)
+        await store.apply("default", "hello", spec("a"))
+        async with world(loop, store, rules=rules) as w:
+            w.builder.results = {"a": result}
+            await asyncio.sleep(16)  # tried after 0, 5 and 15 s; the next is due after 35 s
+            assert w.builder.built == ["a"] * 3
+        async with world(loop, store, rules=rules) as w:
+            w.builder.results = {"a": result}
+            await asyncio.sleep(18)
+            assert (w.builder.built, w.condition("Built").reason) == ([], "RegistryAway")
+            await asyncio.sleep(2)
+            assert w.builder.built == ["a"]
+            w.builder.results = {}
+            await asyncio.sleep(41)
+            assert w.builder.built == ["a", "a"]
+            assert w.condition("Built").status == "True"
+            report = w.function.status.build
+            assert report and report.artifact and report.failure is None
 
     run(test)
 
