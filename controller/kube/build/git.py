@@ -29,6 +29,12 @@ _LIMITED = 'ulimit -f "$0"; exec "$@"'
 # (what git wrote, reason, sentence); the first that matches counts.
 _CAUSES: tuple[tuple[str, str, str], ...] = (
     (r"died of signal 25|File size limit|File too large", "SourceTooLarge", "the repository is too large"),
+    (
+        r"ssh: (command )?not found|cannot run ssh",
+        "GitMissing",
+        "there is no ssh program beside the controller: install it in its image",
+    ),
+    (r"No user exists for uid", "GitMissing", "ssh wants the user that the controller runs as in its image's /etc/passwd"),
     (r"Host key verification failed", "GitDenied", "the host's key is not in known_hosts of the Secret"),
     (
         r"could not read (Username|Password)|Authentication failed|Permission denied|returned error: 40[13]|access denied",
@@ -36,7 +42,12 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "the repository wants (other) credentials, or does not exist: name a Secret in git.secret",
     ),
     (
-        r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref",
+        r"unadvertised object",
+        "GitRefMissing",
+        "the server hands out branches and tags only, without git's protocol 2",
+    ),
+    (
+        r"couldn't find remote ref|not our ref|no such remote ref",
         "GitRefMissing",
         "there is no such branch, tag or whole commit",
     ),
@@ -139,12 +150,11 @@ class _Program:
 
 def explain(git: Git, lines: Sequence[str]) -> GitFailed:
     """The failure in words, from what the program wrote."""
-    text = "\n".join(lines)
     what = f"{git.url} at {git.ref}" if git.ref else git.url
-    last = next((line for line in reversed(lines) if line.strip()), "it wrote nothing").removeprefix("fatal: ")
     for pattern, reason, words in _COMPILED:
-        if pattern.search(text):
-            return GitFailed(reason, f"{what} could not be fetched: {words} ({last})")
+        if found := next((line for line in lines if pattern.search(line)), ""):
+            return GitFailed(reason, f"{what} could not be fetched: {words} ({found.strip().removeprefix('fatal: ')})")
+    last = next((line for line in reversed(lines) if line.strip()), "it wrote nothing").removeprefix("fatal: ")
     return GitFailed("GitFailed", f"{what} could not be fetched: {last}")
 
 
