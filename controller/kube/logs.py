@@ -16,6 +16,7 @@ from kube.model import Pod
 SILENT = 24 * 3600.0  # seconds: a function may have nothing to say for long
 LOOK = 1.0  # seconds between looks for new pods, while following
 WAITING = 1000  # lines that may wait for a reader that is slow
+NOW = "now"  # instead of a time: what was written before is of no interest
 LINE = 64 << 10  # bytes of a line, beyond which it is told in pieces
 
 
@@ -35,7 +36,8 @@ class Logs:
         for line in last:
             yield line
         if follow:
-            since = {name: lines[-1].time if lines else "" for name, lines in zip(names, read, strict=True)}
+            told = {name: lines[-1].time if lines else "" for name, lines in zip(names, read, strict=True)}
+            since = dict.fromkeys(names, NOW) if not tail else told
             async for line in self._follow(namespace, function, since):
                 yield line
 
@@ -71,13 +73,16 @@ class Logs:
 
     async def _stream(self, namespace: str, pod: str, since: dict[str, str], queue: asyncio.Queue[LogLine]) -> None:
         after = since.get(pod, "")
-        query = {"follow": "true", **({"sinceTime": after} if after else {})}
+        fresh = after == NOW
+        begin = {"tailLines": "0"} if fresh else {"sinceTime": after} if after else {}
         try:
-            async with aclosing(self._lines(namespace, pod, query)) as found:
+            async with aclosing(self._lines(namespace, pod, {"follow": "true", **begin})) as found:
                 async for line in found:
-                    if line.time > after:
+                    if fresh or line.time > after:
                         await queue.put(line)
                         since[pod] = line.time
+            if since.get(pod) == NOW:
+                since[pod] = ""  # its next container is all new
         except KubeError:
             pass  # it ended: its successor joins in
 
@@ -93,7 +98,7 @@ class Logs:
                     yield _line(pod, raw)
                 if len(rest) > LINE:
                     yield _line(pod, rest)
-                    rest = b""
+                    rest = rest.partition(b" ")[0] + b" "  # all pieces of a line have its time
         if rest:
             yield _line(pod, rest)
 
