@@ -89,7 +89,7 @@ class Attempt:
             return
         self.upstream = upstream
         idle = upstream.idle
-        while idle:
+        while idle and not upstream.suspect_until:  # a suspect proves itself by a new connection
             up = idle.pop()
             if up.expires > now and self._send(up, payload, now):
                 return

@@ -1,8 +1,9 @@
 """Which endpoint of a revision takes a request, and which revision of a route. No clock and no socket in here.
 
-Least in flight of two random choices (Mitzenmacher 2001), a hard limit for each endpoint, suspects avoided for a moment but
-never all of them, another endpoint first on a second try, draining endpoints only when nothing else is left. Randomness is an
-argument: a function that returns a float in [0, 1), as `random.random` does.
+Least in flight of two random choices (Mitzenmacher 2001), a hard limit for each endpoint, suspects avoided for a while but never
+all of them, another endpoint first on a second try, draining endpoints only when nothing else is left. When a suspect's time is
+over one request tries it, and each that fails doubles that time: of a pod that has vanished from the network without a word, all
+but a few requests notice nothing. Randomness is an argument: a function that returns a float in [0, 1), as `random.random` does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from router.model import Endpoint
 
 Random = Callable[[], float]
 
-SUSPECT_FOR: Final = 2.0  # seconds that an endpoint is avoided after it refused or broke a connection
+SUSPECT_FOR: Final = 2.0  # seconds that an endpoint is avoided after a connection to it failed, doubled with each further trial
+SUSPECT_DOUBLED: Final = 4  # times at most: it is tried after 32 s at the latest
 RETRY_SHARE: Final = 0.2  # second sends allowed for each first one
 RETRY_FLOOR: Final = 10.0  # second sends a second that are allowed to a route with little traffic
 RETRY_MOST: Final = 100.0  # second sends that can be saved up
@@ -25,14 +27,16 @@ _MASK: Final = (1 << 64) - 1
 class Upstream:
     """What a worker knows of one endpoint. The wire keeps its idle connections in `idle`, newest last."""
 
-    __slots__ = ("address", "draining", "gone", "idle", "in_flight", "limit", "seed", "suspect_until")
+    __slots__ = ("address", "draining", "gone", "idle", "in_flight", "limit", "seed", "strikes", "suspect_until", "trial")
 
     def __init__(self, address: str, limit: int = 0) -> None:
         self.address = address  # as router.model.Endpoint.address
         self.in_flight = 0
         self.limit = limit  # requests in flight at most, from this worker; 0 when none should come
         self.idle: list[Any] = []
-        self.suspect_until = 0.0
+        self.suspect_until = 0.0  # 0 when it is none
+        self.strikes = 0  # rounds in which it could not be connected to since it last could
+        self.trial = False  # one request tries it, and the others wait for what comes of that
         self.draining = False
         self.gone = False  # not in the route any more: what is in flight may finish, `idle` takes nothing
         self.seed = digest(address.encode())
@@ -44,12 +48,12 @@ class Upstreams:
     `ready` are those that new requests go to: the ones that do not drain or, when there is none, the ones that do.
     """
 
-    __slots__ = ("_suspect_until", "all", "ready")
+    __slots__ = ("_suspects", "all", "ready")
 
     def __init__(self) -> None:
         self.all: dict[str, Upstream] = {}
         self.ready: list[Upstream] = []
-        self._suspect_until = 0.0  # until then at least one of them is a suspect
+        self._suspects = False  # at least one of them is
 
     def replace(self, endpoints: Iterable[Endpoint]) -> None:
         """Take over what is there now. Newcomers have limit 0; those that left are marked as gone, and kept while in use."""
@@ -64,6 +68,7 @@ class Upstreams:
             self.all[address].draining = draining
         present = [upstream for upstream in self.all.values() if not upstream.gone]
         self.ready = [upstream for upstream in present if not upstream.draining] or present
+        self._suspects = any(upstream.suspect_until for upstream in present)
 
     def pick(self, random: Random, now: float, avoid: Sequence[Upstream] = ()) -> Upstream | None:
         """The endpoint for one request, or None when every one has reached its limit (or there is none).
@@ -71,7 +76,7 @@ class Upstreams:
         `avoid` are those that were tried before: one of them is taken only when nothing else is left.
         """
         ready = self.ready
-        if now >= self._suspect_until and not avoid:
+        if not self._suspects and not avoid:
             count = len(ready)
             if count == 1:
                 one = ready[0]
@@ -94,33 +99,48 @@ class Upstreams:
         """
         key = digest(value)
         candidates = self._candidates(now, avoid)
-        return max(candidates, key=lambda upstream: mix(upstream.seed ^ key)) if candidates else None
+        return _tried(max(candidates, key=lambda upstream: mix(upstream.seed ^ key)), now) if candidates else None
 
     def in_flight(self) -> dict[str, int]:
         """Requests at each address that has some, also where it left."""
         return {address: upstream.in_flight for address, upstream in self.all.items() if upstream.in_flight}
 
-    def suspect(self, upstream: Upstream, now: float, seconds: float = SUSPECT_FOR) -> None:
-        """The endpoint refused or broke a connection: avoid it for a moment."""
-        upstream.suspect_until = now + seconds
-        self._suspect_until = max(self._suspect_until, upstream.suspect_until)
+    def suspect(self, upstream: Upstream, now: float) -> None:
+        """A connection to the endpoint failed: avoid it for a while. Others that were on their way already say nothing new."""
+        if upstream.suspect_until and not upstream.trial:
+            return
+        upstream.suspect_until = now + SUSPECT_FOR * 2.0 ** min(upstream.strikes, SUSPECT_DOUBLED)
+        upstream.strikes += 1
+        upstream.trial = False
+        self._suspects = True
 
     def trust(self, upstream: Upstream) -> None:
-        """The endpoint answered: it is no suspect any more."""
+        """The endpoint took a connection: it is no suspect any more."""
         upstream.suspect_until = 0.0
+        upstream.strikes = 0
+        upstream.trial = False
+        self._suspects = any(other.suspect_until for other in self.all.values())
 
     def _search(self, random: Random, now: float, avoid: Sequence[Upstream]) -> Upstream | None:
         candidates = self._candidates(now, avoid)
         if len(candidates) < 2:
-            return candidates[0] if candidates else None
+            return _tried(candidates[0], now) if candidates else None
         one, other = (candidates[int(random() * len(candidates))] for _ in range(2))
-        return other if other.in_flight < one.in_flight else one
+        return _tried(other if other.in_flight < one.in_flight else one, now)
 
     def _candidates(self, now: float, avoid: Sequence[Upstream]) -> list[Upstream]:
         """Those below their limit, narrowed to untried ones and to ones above suspicion as far as any are left."""
         free = [upstream for upstream in self.ready if upstream.in_flight < upstream.limit]
         untried = [upstream for upstream in free if upstream not in avoid] or free
         return [upstream for upstream in untried if upstream.suspect_until <= now] or untried
+
+
+def _tried(upstream: Upstream, now: float) -> Upstream:
+    """The chosen one; a suspect whose time is over is on trial from now on, for as long as a first suspicion lasts."""
+    if upstream.suspect_until and upstream.suspect_until <= now:
+        upstream.trial = True
+        upstream.suspect_until = now + SUSPECT_FOR
+    return upstream
 
 
 class Weighted(Protocol):

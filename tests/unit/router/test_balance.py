@@ -68,18 +68,49 @@ def test_a_full_endpoint_is_never_taken_and_the_last_free_slot_is_always_found()
     assert {upstream.in_flight for upstream in upstreams.ready} == {2}
 
 
-def test_a_suspect_is_avoided_for_a_moment() -> None:
+def test_a_suspect_is_avoided_for_a_while_and_then_tried_by_one_request() -> None:
     upstreams = fleet("a", "b")
+    a, b = upstreams.ready
     random = Random(5).random
-    upstreams.suspect(upstreams.all["a"], now=10.0, seconds=2.0)
-    assert {upstreams.pick(random, 11.9) for _ in range(50)} == {upstreams.all["b"]}
-    assert {upstreams.pick(random, 12.0) for _ in range(50)} == set(upstreams.ready)
+    upstreams.suspect(a, now=10.0)
+    assert {upstreams.pick(random, 11.9) for _ in range(50)} == {b}
+    assert Counter(id(upstreams.pick(random, 12.0)) for _ in range(50)) == {id(a): 1, id(b): 49}
+
+
+def test_the_time_of_a_suspect_doubles_with_each_failed_trial_up_to_a_limit() -> None:
+    upstreams = fleet("a", "b")
+    a, now, random = upstreams.all["a"], 10.0, Random(5).random
+    upstreams.suspect(a, now)
+    waits = []
+    for _ in range(7):
+        waits.append(a.suspect_until - now)
+        now = a.suspect_until
+        assert a in {upstreams.pick(random, now) for _ in range(50)}
+        upstreams.suspect(a, now)
+    assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 32.0, 32.0]
+
+
+def test_connections_that_fail_at_about_the_same_time_are_one_failure() -> None:
+    upstreams = fleet("a", "b")
+    a = upstreams.all["a"]
+    for late in range(20):
+        upstreams.suspect(a, 10.0 + late / 20)
+    assert (a.suspect_until, a.strikes) == (12.0, 1)
+
+
+def test_a_trial_of_which_nothing_is_heard_is_followed_by_another() -> None:
+    upstreams = fleet("a", "b")
+    a, random = upstreams.all["a"], Random(5).random
+    upstreams.suspect(a, 10.0)
+    for now in (12.0, 14.0, 16.0):
+        assert Counter(upstreams.pick(random, now) is a for _ in range(50))[True] == 1
 
 
 def test_an_endpoint_that_answers_is_trusted_again() -> None:
     upstreams = fleet("a", "b")
     upstreams.suspect(upstreams.all["a"], now=10.0)
     upstreams.trust(upstreams.all["a"])
+    assert upstreams.all["a"].strikes == 0
     assert {upstreams.pick(Random(n).random, 10.1) for n in range(50)} == set(upstreams.ready)
 
 
