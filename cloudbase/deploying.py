@@ -34,6 +34,15 @@ def served(view: View) -> str:
     return str(view.get("status", {}).get("revision", ""))
 
 
+def pinned(view: View) -> str:
+    """Who keeps the traffic whatever is deployed, as a sentence with the way to change that; "" when what is newest gets it."""
+    named = [str(share.get("revision", "")) for share in view["spec"].get("traffic", [])]
+    if not named or not all(named):
+        return ""
+    name, those = view["name"], " and ".join(named)
+    return f"The traffic stays on {those}, as `traffic` says: `cloudbase rollback {name} --to newest` gives it to what is newest"
+
+
 def told(event: Event) -> tuple[str, str] | None:
     """An event as one line and its mood: what a build writes and what goes on is "progress", what became of it stays.
 

@@ -47,7 +47,7 @@ def command(
 
     With the NAME of a function instead of a folder, what was built of it and waits (`deploy = "manual"`) is released.
     """
-    from cloudbase.deploying import follow, waiting  # imports httpx2, which `--help` does not need
+    from cloudbase.deploying import follow, pinned, waiting  # imports httpx2, which `--help` does not need
 
     if _named(folder) and not (name or runtime or image or env):
         _release(place, str(folder), wait, timeout, output)
@@ -69,6 +69,8 @@ def command(
     else:
         done = "ready" if wait else "taken; `cloudbase describe` shows how far it is"
     shown.note(f"{'Created' if created else 'Updated'} {stated}: {done}", "ready" if wait else "")
+    if stays := pinned(view):
+        shown.note(stays, "")
     click.echo(view.get("url", ""))
 
 
@@ -78,7 +80,7 @@ def _named(target: Path) -> bool:
 
 
 def _release(place: Place, name: str, wait: bool, timeout: float, output: str) -> None:
-    from cloudbase.deploying import follow
+    from cloudbase.deploying import follow, pinned
 
     with connect(place) as client, shown.progress() as progress:
         try:
@@ -91,6 +93,8 @@ def _release(place: Place, name: str, wait: bool, timeout: float, output: str) -
         shown.as_json(view)
         return
     shown.note(f"Released {name}{': ready' if wait else ''}", "ready" if wait else "")
+    if stays := pinned(view):
+        shown.note(stays, "")
     click.echo(view.get("url", ""))
 
 

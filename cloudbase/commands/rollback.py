@@ -17,7 +17,7 @@ from cloudbase.place import Place
 def command(place: Place, name: str, to: str, wait: bool, timeout: float) -> None:
     """Give all traffic to an older revision.
 
-    It lasts until the next deployment, or `--to newest`. `cloudbase revisions` shows what there is.
+    It lasts until `--to newest`, or until a folder is deployed that says nothing of `traffic`. `cloudbase revisions` lists them.
     """
     from cloudbase.deploying import follow, served, told
 

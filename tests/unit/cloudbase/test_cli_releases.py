@@ -66,6 +66,16 @@ def test_what_is_built_waits_and_is_released_by_its_name(api: FakeApi, run: Run,
     assert (missing.exit_code, "neither a folder nor a function neither" in missing.stderr) == (5, True)
 
 
+def test_a_deployment_says_that_pinned_traffic_stays_where_it_is(hello: FakeApi, run: Run) -> None:
+    words = "The traffic stays on hello-00001, as `traffic` says: `cloudbase rollback hello --to newest`"
+    assert "traffic stays" not in run("deploy", "hello").stderr
+    hello.views["hello"]["spec"]["traffic"] = [{"revision": "hello-00001", "percent": 90}, {"percent": 10}]
+    (Path.cwd() / "hello").rename(Path.cwd() / "elsewhere")  # from here on `hello` is the function's name
+    assert "traffic stays" not in run("deploy", "hello").stderr
+    hello.views["hello"]["spec"]["traffic"] = [{"revision": "hello-00001", "percent": 100}]
+    assert words in run("deploy", "hello").stderr
+
+
 def test_a_server_and_a_namespace_are_called_as_they_are_given(api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("list", "--server", "http://controller.cloudbase:8081/", "--namespace", "shop", "--token", TOKEN)
     [request] = api.seen
