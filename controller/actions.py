@@ -30,6 +30,7 @@ class Observed:
     build: Build | None = None
     replicas: tuple[Replica, ...] = ()
     applied: Mapping[str, int] = field(default_factory=dict)  # revision -> replicas that the deployer was asked for
+    remains: frozenset[str] = frozenset()  # revisions that are not applied, and of which something is left all the same
     drifted: frozenset[str] = frozenset()  # revisions of which something runs otherwise than the deployer would have it
     route: Route | None = None  # as published
     path: str = ""  # where the routers serve it: "/fn/hello"

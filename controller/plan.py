@@ -195,7 +195,8 @@ def _without_old_build(observed: Observed, build: list[Action]) -> Observed:
 def _names(observed: Observed) -> list[str]:
     """Every revision there is anything of, records first."""
     records = [each.name for each in observed.revisions]
-    return list(dict.fromkeys([*records, *observed.applied, *(each.revision for each in observed.replicas)]))
+    there = (*observed.applied, *sorted(observed.remains), *(each.revision for each in observed.replicas))
+    return list(dict.fromkeys([*records, *there]))
 
 
 def _route(function: Function, observed: Observed, decided: Rollout, settled: dict[str, Settled]) -> list[Action]:
@@ -245,7 +246,7 @@ def _deletion(function: Function, observed: Observed, now: float) -> Plan:
     actions: list[Action] = [RemoveRoute()] if observed.route else []
     if observed.build and observed.build.result is None:
         actions.append(StopBuild())
-    running = {each.revision for each in observed.replicas if not each.stopping} | set(observed.applied)
+    running = {each.revision for each in observed.replicas if not each.stopping} | set(observed.applied) | observed.remains
     actions += [RetireRevision(name) for name in sorted(running)]
     if not actions and not observed.replicas:
         return Plan((Forget(),))

@@ -150,6 +150,9 @@ class Deployer(Protocol):
     def applied(self, project: str, name: str) -> Mapping[str, int]:
         """The revisions that `ensure` was called for and `retire` not yet done with, and the replicas asked for of each."""
 
+    def remains(self, project: str, name: str) -> Collection[str]:
+        """Revisions that are not applied and of which something is left that runs nothing: `retire` clears it away."""
+
     def drifted(self, function: Function, revision: Revision) -> bool:
         """What runs an applied revision is not as `ensure` would make it: somebody edited or deleted a part of it."""
 

@@ -216,6 +216,7 @@ class Reconciler:
             build=self.builds.get((project, name)),
             replicas=replicas,
             applied=applied,
+            remains=frozenset(self._deployer.remains(project, name)),
             drifted=frozenset(each.name for each in revisions if each.name in applied and self._deployer.drifted(function, each)),
             route=self._routes.get(at),
             path=self._routes.path(at),

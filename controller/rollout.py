@@ -117,7 +117,7 @@ def backend(revision: str, settled: Settled, rollout: Rollout) -> Backend | None
 def deploy(revision: str, record: Revision | None, settled: Settled, observed: Observed, rollout: Rollout) -> Action | None:
     """What the deployer has to be told about a revision, if anything."""
     if settled.keep == 0 and revision not in rollout.shares:
-        present = revision in observed.applied or _alive(observed, revision)
+        present = revision in observed.applied or revision in observed.remains or _alive(observed, revision)
         return RetireRevision(revision) if present else None
     as_asked = observed.applied.get(revision) == settled.keep and revision not in observed.drifted
     if record is None or (not settled.gone and as_asked):

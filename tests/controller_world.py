@@ -132,6 +132,9 @@ class WorldDeployer:
     def applied(self, project: str, name: str) -> Mapping[str, int]:
         return dict(self._applied.get((project, name), {}))
 
+    def remains(self, project: str, name: str) -> Collection[str]:
+        return ()
+
     def drifted(self, function: Function, revision: Revision) -> bool:
         return False
 

@@ -21,6 +21,7 @@ from controller.kube.pods import replica, unable
 from controller.kube.render import Manifest, Owner, PodRules
 from controller.kube.same import covers
 from controller.kube.seen import Seen
+from controller.kube.words import Words
 from controller.model import Function, FunctionSpec, Revision
 from controller.ports import LogLine, Replica
 from kube.client import Client
@@ -47,12 +48,15 @@ class KubeDeployer:
         self.services: Seen[Child] = Seen(client, SERVICES, namespaces=namespaces, labels=CHILDREN)
         self._pods: Seen[Pod] = Seen(client, PODS, namespaces=namespaces, labels=OF_REVISIONS)
         self._logs = Logs(client, self._pods, lambda namespace, name: owner(namespace, name) is not None)
+        self._words = Words(self._pods.get, self._logs.end, self._told)
+        self._watchers: list[Callable[[str, str], None]] = []
 
     async def run(self) -> None:
         """Follow the cluster until cancelled."""
         async with asyncio.TaskGroup() as group:
             for seen in (self._deployments, self.services, self._pods):
                 group.create_task(seen.informer.run(), name=f"watch {seen.informer.resource.plural}")
+            group.create_task(self._words.run(), name="last words")
 
     async def wait_synced(self) -> None:
         """Until everything has been listed once."""
@@ -67,7 +71,7 @@ class KubeDeployer:
 
     def observe(self, project: str, name: str) -> list[Replica]:
         """Pods that end are left out: they finish by themselves, and one on a dead node would never go."""
-        pods = [each for pod in self._pods.of(project, name) if not (each := replica(pod)).stopping]
+        pods = [each for pod in self._pods.of(project, name) if not (each := replica(pod, self._words.of(pod))).stopping]
         return pods + [one for found in self._deployments.of(project, name) if (one := unable(found)) is not None]
 
     def applied(self, project: str, name: str) -> Mapping[str, int]:
@@ -76,6 +80,12 @@ class KubeDeployer:
             for each in self._deployments.of(project, name)
             if not each.metadata.deletion_timestamp
         }
+
+    def remains(self, project: str, name: str) -> Collection[str]:
+        """Services without a Deployment: somebody made them, or deleted that while no controller worked."""
+        services = (each for each in self.services.of(project, name) if not each.metadata.deletion_timestamp)
+        found = {each.metadata.name for each in services if (each.metadata.labels or {}).get(REVISION) == each.metadata.name}
+        return found - self.applied(project, name).keys()
 
     def drifted(self, function: Function, revision: Revision) -> bool:
         owner = self._owner(function.project, function.name)
@@ -89,6 +99,11 @@ class KubeDeployer:
         self._deployments.watch(changed)
         self.services.watch(changed)
         self._pods.watch(changed)
+        self._watchers.append(changed)
+
+    def _told(self, namespace: str, function: str) -> None:
+        for watcher in self._watchers:
+            watcher(namespace, function)
 
     def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         return self._logs.read(project, name, tail, follow)

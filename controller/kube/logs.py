@@ -41,6 +41,10 @@ class Logs:
             async for line in self._follow(namespace, function, since):
                 yield line
 
+    async def end(self, namespace: str, pod: str, lines: int) -> str:
+        """The last lines of one pod; "" where there are none, or they cannot be read."""
+        return "\n".join(each.line for each in await self._tail(namespace, pod, lines))
+
     async def _follow(self, namespace: str, function: str, since: dict[str, str]) -> AsyncIterator[LogLine]:
         queue: asyncio.Queue[LogLine] = asyncio.Queue(WAITING)
         streams: dict[str, asyncio.Task[None]] = {}

@@ -18,8 +18,8 @@ _HINTS = (
 )
 
 
-def replica(pod: Pod) -> Replica:
-    """The pod as a replica. Its address is its IP: the routers know the port."""
+def replica(pod: Pod, words: str = "") -> Replica:
+    """The pod as a replica. Its address is its IP: the routers know the port. `words`: what one that runs unready last wrote."""
     containers = pod.status.container_statuses or ()
     return Replica(
         name=pod.metadata.name,
@@ -27,10 +27,17 @@ def replica(pod: Pod) -> Replica:
         address=pod.status.pod_ip,
         ready=_is(pod, "Ready") and not pod.metadata.deletion_timestamp,
         restarts=sum(each.restart_count for each in containers),
-        message="" if _is(pod, "Ready") else _hinted(next(_reasons(pod), "")),
+        message="" if _is(pod, "Ready") else _hinted(next(_reasons(pod), _mute(words))),
         crash_loop=any(_loops(each) for each in containers),
         stopping=bool(pod.metadata.deletion_timestamp) or pod.status.phase in ("Succeeded", "Failed"),
     )
+
+
+def silent(pod: Pod) -> bool:
+    """It runs, is not ready, and its status says nothing of why."""
+    states = [each.state for each in pod.status.container_statuses or ()]
+    running = bool(states) and all(state and not state.waiting and not state.terminated for state in states)
+    return running and not _is(pod, "Ready") and not pod.metadata.deletion_timestamp and not any(_reasons(pod))
 
 
 def unable(deployment: Child) -> Replica | None:
@@ -49,6 +56,10 @@ def _is(pod: Pod, kind: str) -> bool:
 def _loops(container: ContainerStatus) -> bool:
     waiting = container.state.waiting if container.state else None
     return container.restart_count > 0 and waiting is not None and waiting.reason == "CrashLoopBackOff"
+
+
+def _mute(words: str) -> str:
+    return f"it runs and does not answer on its port; it last wrote: {words}" if words else ""
 
 
 def _reasons(pod: Pod) -> Iterator[str]:

@@ -98,6 +98,9 @@ class LocalDeployer:
         known = self._functions.get((project, name))
         return dict(known.applied) if known else {}
 
+    def remains(self, project: str, name: str) -> Collection[str]:
+        return ()  # a process leaves nothing
+
     def drifted(self, function: Function, revision: Revision) -> bool:
         return False  # nobody else can change a process
 

@@ -177,6 +177,30 @@ def test_what_is_deleted_or_edited_comes_back_with_the_replicas_that_routers_wan
     play(scenario)
 
 
+def test_what_is_left_of_a_revision_that_nobody_knows_goes() -> None:
+    async def scenario(c: Cluster) -> None:
+        async with c.operator() as control:
+            await control.store.apply("default", "hello", SPEC)
+            await until(lambda: c.there(SERVICES, NAME))
+            await c.pod(NAME)
+            await until(lambda: ready(control))
+            own = await c.there(SERVICES, NAME)
+            assert own is not None
+            labels = {**own["metadata"]["labels"], "cloudbase.dev/revision": "hello-00099"}
+            owners = own["metadata"]["ownerReferences"]
+            await c.client.create(
+                SERVICES,
+                {"metadata": {"name": "hello-00099", "labels": labels, "ownerReferences": owners}, "spec": {}},
+                "default",
+            )
+            await until(lambda: gone_of(c, SERVICES, "hello-00099"))
+            await idle(control)
+            assert await c.there(SERVICES, NAME) is not None
+            assert ready(control)
+
+    play(scenario)
+
+
 def test_a_service_of_somebody_else_is_left_alone_and_the_status_says_so() -> None:
     async def scenario(c: Cluster) -> None:
         theirs = {"metadata": {"name": "hello"}, "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 1}]}}

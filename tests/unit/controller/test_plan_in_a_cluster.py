@@ -51,6 +51,7 @@ class Cluster(RuleBasedStateMachine):
         self.applied: dict[str, int] = {}
         self.ready: set[str] = set()  # revisions whose pods have come up
         self.drifted: set[str] = set()
+        self.remains: set[str] = set()  # revisions, known or not, whose Service is there without a Deployment
         self.route: Route | None = None
 
     @rule(spec=specs)
@@ -79,6 +80,11 @@ class Cluster(RuleBasedStateMachine):
             del self.applied[name]
             self.ready.discard(name)
 
+    @rule(name=st.sampled_from(["f-00001", "f-00002", "f-00099"]))
+    def somebody_leaves_a_service(self, name: str) -> None:
+        if name not in self.applied:
+            self.remains.add(name)
+
     @rule()
     def somebody_deletes_the_route(self) -> None:
         self.route = None
@@ -103,6 +109,7 @@ class Cluster(RuleBasedStateMachine):
         else:
             raise AssertionError(f"it never settles: {actions}")
         assert not self.drifted & self.applied.keys()
+        assert not self.remains
         status = self.function.status
         ready = next(each for each in status.conditions if each.type == "Ready")
         if any(share.revision == "f-00099" for share in self.function.spec.traffic):
@@ -128,10 +135,12 @@ class Cluster(RuleBasedStateMachine):
                     assert replicas == self.applied[revision.name], "the replicas of what is routed are the routers'"
                 self.applied[revision.name] = replicas
                 self.drifted.discard(revision.name)
+                self.remains.discard(revision.name)
             case RetireRevision(revision):
                 assert revision not in {each.revision for each in self.route.backends} if self.route else True
                 self.applied.pop(revision, None)
                 self.drifted.discard(revision)
+                self.remains.discard(revision)
             case PublishRoute(route):
                 self.publish(route)
             case SetStatus(status):
@@ -164,6 +173,7 @@ class Cluster(RuleBasedStateMachine):
             replicas=pods,
             applied=dict(self.applied),
             drifted=frozenset(self.drifted),
+            remains=frozenset(self.remains),
             route=self.route,
             wanted=self.function.status.wanted,
             routers_scale=True,
