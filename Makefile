@@ -54,7 +54,7 @@ bench: $(STAMP) ## Compare the router, compiled and plain, with nginx, HAProxy a
 
 LOADTEST := .cache/loadtest-venv
 
-loadtest: $(STAMP) ## Play the locust scenarios against a platform here, a few seconds each (ARGS="warm cold --compare DIR")
+loadtest: $(STAMP) ## Play the locust scenarios, a few seconds each (ARGS="warm cold", ARGS="--url http://ROUTER --namespace NAME"; without it, a platform here)
 	@test -x $(LOADTEST)/bin/locust || { $(PYTHON) -m venv $(LOADTEST) && $(LOADTEST)/bin/pip install --quiet -r loadtest/scenarios/requirements.txt; }
 	@$(BIN)/python -m loadtest.scenarios --short $(ARGS)
 

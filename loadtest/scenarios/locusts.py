@@ -1,11 +1,13 @@
-"""Runs locust headless on one locustfile, and reads what it wrote."""
+"""Runs locust headless in a process here, on one locustfile, and reads what it wrote."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from loadtest.scenarios.target import Failed
 from loadtest.scenarios.thresholds import Threshold
@@ -23,32 +25,59 @@ class Written:
     exact: str
 
 
-class Swarm:
-    """One run of locust against one URL; its CSV and HTML files are named after it."""
+class Swarm(Protocol):
+    """One run of locust; its CSV and HTML files are named after the scenario."""
 
-    def __init__(self, locustfile: str, url: str, threshold: Threshold, results: Path, name: str) -> None:
-        self._prefix = results / name
-        results.mkdir(parents=True, exist_ok=True)
+    def running(self) -> bool:
+        """Users still call."""
+
+    def written(self) -> Written:
+        """Wait for its end. Raises Failed."""
+
+    def end(self) -> None:
+        """Stop it if it still runs."""
+
+
+class Swarms(Protocol):
+    """Where locust runs."""
+
+    def start(self, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> Swarm:
+        """Let the users of a scenario in; `options` are those of its locustfile. Raises Failed."""
+
+
+class Here:
+    """Locust as a process of this machine; its files go to `results`."""
+
+    def __init__(self, results: Path) -> None:
+        self._results = results
+
+    def start(self, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> Swarm:
+        """See Swarms."""
+        return _Process(self._results / scenario, scenario, url, threshold, options)
+
+
+class _Process:
+    def __init__(self, prefix: Path, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> None:
+        self._prefix = prefix
+        self._seconds = threshold.seconds
         command = [
-            str(VENV / "bin/locust"), "-f", str(HERE / "users" / f"{locustfile}.py"), "--host", url, "--headless",
+            str(VENV / "bin/locust"), "-f", str(HERE / "users" / f"{scenario}.py"), "--host", url, "--headless",
             "-u", str(threshold.users), "-r", f"{threshold.spawn_rate:g}", "-t", f"{threshold.seconds:g}s",
             "--stop-timeout", f"{STOP:g}", "--only-summary", "--exit-code-on-error", "0",
-            "--csv", str(self._prefix), "--html", f"{self._prefix}.html",
+            "--csv", str(prefix), "--html", f"{prefix}.html",
+            *(f"--{name}={value}" for name, value in options.items()),
         ]  # fmt: skip
-        env = {**os.environ, "LOADTEST_EXACT": f"{self._prefix}_exact.json"}
-        self._log = Path(f"{self._prefix}.log").open("wb")  # noqa: SIM115 - closed with the process
+        env = {**os.environ, "LOADTEST_EXACT": f"{prefix}_exact.json"}
+        self._log = Path(f"{prefix}.log").open("wb")  # noqa: SIM115 - closed with the process
         try:
             self._process = subprocess.Popen(command, env=env, stdout=self._log, stderr=self._log, start_new_session=True)
         except FileNotFoundError as error:
             raise Failed("locust is not installed: make loadtest installs it") from error
-        self._seconds = threshold.seconds
 
     def running(self) -> bool:
-        """It has not ended yet."""
         return self._process.poll() is None
 
     def written(self) -> Written:
-        """Wait for its end. Raises Failed."""
         try:
             status = self._process.wait(self._seconds + 2 * STOP)
         except subprocess.TimeoutExpired as error:
@@ -60,7 +89,6 @@ class Swarm:
         return Written(Path(f"{self._prefix}_stats.csv").read_text(), Path(f"{self._prefix}_exact.json").read_text())
 
     def end(self) -> None:
-        """Kill it if it still runs."""
         if self.running():
             self._process.kill()
             self._process.wait()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -39,8 +39,7 @@ def outcome(scenario: str, stats: str, exact: str, counted: str, seconds: float,
     total = next((row for row in rows if row["Name"] == "Aggregated"), None)
     if total is None:
         raise ValueError(f"locust wrote no statistics for {scenario}: it sent nothing")
-    taken: dict[str, list[float]] = json.loads(exact)
-    times = taken.get(counted, []) if counted else [each for series in taken.values() for each in series]
+    times = exactly(exact, counted)
     return Outcome(
         scenario=scenario,
         requests=sum(int(row["Request Count"]) for row in found),
@@ -54,15 +53,47 @@ def outcome(scenario: str, stats: str, exact: str, counted: str, seconds: float,
     )
 
 
-def changes(before: Mapping[str, Outcome], after: Mapping[str, Outcome]) -> list[tuple[str, str, float, float]]:
-    """(scenario, figure, before, after) for each scenario of both runs, in the order of the later one."""
-    figures: dict[str, Any] = {
+def exactly(exact: str, counted: str) -> list[float]:
+    """Milliseconds of all requests of a name that succeeded; "" = of all."""
+    taken: dict[str, list[float]] = json.loads(exact)
+    return taken.get(counted, []) if counted else [each for series in taken.values() for each in series]
+
+
+class Change(NamedTuple):
+    """One figure of a scenario, in an earlier run and in this one."""
+
+    scenario: str
+    figure: str
+    before: float
+    after: float
+
+    @property
+    def share(self) -> str:
+        """As "+12%"; "" where there is nothing to divide by."""
+        return f"{self.after / self.before - 1:+.0%}" if self.before else ""
+
+
+def changes(before: Mapping[str, Outcome], after: Mapping[str, Outcome]) -> list[Change]:
+    """For each scenario of both runs, in the order of the later one."""
+    figures: dict[str, Callable[[Outcome], float]] = {
         "requests/s": lambda each: each.rate,
-        "failures": lambda each: float(each.failures),
+        "failures": lambda each: each.failures,
         "p50 ms": lambda each: each.p50,
         "p95 ms": lambda each: each.p95,
         "p99 ms": lambda each: each.p99,
     }
     return [
-        (name, figure, of(before[name]), of(after[name])) for name in after if name in before for figure, of in figures.items()
+        Change(name, figure, of(before[name]), of(after[name]))
+        for name in after
+        if name in before
+        for figure, of in figures.items()
     ]
+
+
+def compared(found: Sequence[Change]) -> str:
+    """As CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["scenario", "figure", "before", "after", "change"])
+    writer.writerows([*each[:2], f"{each.before:.3f}", f"{each.after:.3f}", each.share] for each in found)
+    return text.getvalue()

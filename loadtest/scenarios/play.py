@@ -1,19 +1,18 @@
-"""Plays one scenario: gets its functions ready, lets locust's users in, does meanwhile what it is about, and counts."""
+"""Plays one scenario: lets locust's users in, does meanwhile what it is about, measures what it is compared with, and counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from loadtest.scenarios import peers
+from loadtest.outcomes import percentile
 from loadtest.scenarios.functions import ECHO, HELLO, MIXED, SLEEPY, SOCKET, SPIKE, Sample, revision
-from loadtest.scenarios.locusts import Swarm
-from loadtest.scenarios.outcome import Outcome, outcome
+from loadtest.scenarios.locusts import Swarm, Swarms
+from loadtest.scenarios.outcome import Outcome, exactly, outcome
+from loadtest.scenarios.peers import Peers
 from loadtest.scenarios.target import Failed, Target
 from loadtest.scenarios.thresholds import Threshold
-
-BARE_STARTS = 6  # before and after a scenario that is compared with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,13 @@ def redeploy(target: Target, swarm: Swarm) -> None:
     number = 1
     while swarm.running():
         number += 1
-        target.deploy("rollout", revision(number))
+        target.deploy({"rollout": revision(number)})
     if number < 3:
         raise Failed(f"only {number - 1} revision was deployed while users called: let the scenario last longer")
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "warm": Scenario({"hello": HELLO}),
+    "warm": Scenario({"hello": HELLO}, counted="warm"),
     "cold": Scenario({"sleepy": SLEEPY}, counted="cold", asleep=("sleepy",)),
     "spike": Scenario({"spike": SPIKE}, asleep=("spike",)),
     "mixed": Scenario(MIXED),
@@ -47,32 +46,39 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
-def play(name: str, target: Target, threshold: Threshold, results: Path) -> Outcome:
-    """One scenario, from deploying its functions to deleting them. Raises Failed."""
-    scenario = SCENARIOS[name]
-    try:
-        for function, sample in scenario.functions.items():
-            target.deploy(function, sample)
+def functions(names: Sequence[str]) -> dict[str, Sample]:
+    """All that these scenarios call."""
+    return {function: sample for name in names for function, sample in SCENARIOS[name].functions.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where scenarios are played: their functions are deployed there."""
+
+    target: Target
+    swarms: Swarms
+    peers: Peers
+
+    def play(self, name: str, threshold: Threshold) -> Outcome:
+        """One scenario. Raises Failed."""
+        scenario = SCENARIOS[name]
         for function in scenario.asleep:
-            target.asleep(function)
-        bare = peers.bare_p95(BARE_STARTS) if threshold.p95_of_bare else 0.0
-        swarm = Swarm(name, target.url, threshold, results, name)
-        try:
-            scenario.meanwhile(target, swarm)
-            written = swarm.written()
-        finally:
-            swarm.end()
+            self.target.asleep(function)
         peer: dict[str, float] = {}
-        if threshold.p95_of_bare:
-            peer["bare p95"] = max(bare, peers.bare_p95(BARE_STARTS))
-        if threshold.p99_of_nginx:
-            peer["nginx p99"] = _beside_nginx(name, threshold, results, scenario.counted)
-        return outcome(name, written.stats, written.exact, scenario.counted, threshold.seconds, peer)
-    finally:
-        target.delete(list(scenario.functions))
-
-
-def _beside_nginx(name: str, threshold: Threshold, results: Path, counted: str) -> float:
-    with peers.nginx() as url:
-        written = Swarm(name, url, threshold, results, f"{name}_nginx").written()
-        return outcome(name, written.stats, written.exact, counted, threshold.seconds, {}).p99
+        with ExitStack() as stack:
+            options = {} if threshold.pause is None else {"pause": f"{threshold.pause:g}"}
+            if threshold.p99_of_nginx is not None:
+                options["beside"] = stack.enter_context(self.peers.nginx())
+            swarm = self.swarms.start(name, self.target.url, threshold, options)
+            stack.callback(swarm.end)
+            scenario.meanwhile(self.target, swarm)
+            if threshold.p95_of_bare is not None:  # all along, because a busy moment of the machine is then one of both
+                bare = self.peers.bare_starts(swarm.running, threshold.bare_pause)
+                peer["bare p95"] = percentile(bare, 0.95)
+            written = swarm.written()
+        if threshold.p99_of_nginx is not None:
+            peer["nginx p99"] = percentile(exactly(written.exact, "nginx"), 0.99)
+        try:
+            return outcome(name, written.stats, written.exact, scenario.counted, threshold.seconds, peer)
+        except ValueError as error:
+            raise Failed(str(error)) from error

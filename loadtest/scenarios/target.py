@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtest.local import CLOUDBASE, environment, platform
+from loadtest.local import CLOUDBASE, ROOT, environment, platform
 from loadtest.scenarios.functions import Sample
 
 PATIENCE = 300.0  # seconds for a deployment, a build in a cluster included
 SLEEP = 120.0  # seconds until a function must be asleep
+AT_ONCE = 4  # commands
 
 
 class Failed(Exception):
@@ -24,26 +26,20 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A platform: the router's URL, and the options that make `cloudbase` find its management API."""
+    """A platform: the router's URL, and the options and variables that make `cloudbase` find its management API."""
 
     url: str
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: {**os.environ, "PYTHONPATH": str(ROOT)})
 
-    def cloudbase(self, *arguments: str) -> str:
-        """Run a command; its stdout. Raises Failed."""
-        command = [*CLOUDBASE, *arguments, *self.options]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=PATIENCE + 30)
-        if done.returncode:
-            raise Failed(f"cloudbase {' '.join(arguments)}: {(done.stderr or done.stdout).strip()}")
-        return done.stdout
-
-    def deploy(self, name: str, sample: Sample) -> None:
-        """Deploy and wait until it is ready. Raises Failed."""
+    def deploy(self, functions: Mapping[str, Sample]) -> None:
+        """Deploy some and wait until all are ready. Raises Failed."""
         with tempfile.TemporaryDirectory() as scratch:
-            folder = sample.folder or Path(scratch)
-            for path, text in sample.files.items():
-                (folder / path).write_text(text)
-            self.cloudbase("deploy", str(folder), "--name", name, "--timeout", f"{PATIENCE:g}", *sample.flags)
+            commands = []
+            for name, sample in functions.items():
+                folder = sample.folder or _written(Path(scratch) / name, sample.files)
+                commands.append(("deploy", str(folder), "--name", name, "--timeout", f"{PATIENCE:g}", *sample.flags))
+            self._run(commands)
 
     def asleep(self, name: str) -> None:
         """Wait until the function has no replica. Raises Failed."""
@@ -55,22 +51,62 @@ class Target:
 
     def replicas(self, name: str) -> int:
         """Replicas now. Raises Failed when there is no such function."""
-        items = json.loads(self.cloudbase("list", "-o", "json"))["items"]
-        found = next((each for each in items if each["name"] == name), None)
+        (told,) = self._run([("list", "-o", "json")])
+        found = next((each for each in json.loads(told)["items"] if each["name"] == name), None)
         if found is None:
             raise Failed(f"there is no function {name}")
         return int(found["replicas"])
 
     def delete(self, names: Sequence[str]) -> None:
-        """Delete functions; one that cannot be is told by what comes next."""
+        """Delete functions; one that is not there is as good."""
         for name in names:
             with contextlib.suppress(Failed):
-                self.cloudbase("delete", name, "--yes")
+                self._run([("delete", name, "--yes", "--no-wait")])
+
+    def _run(self, commands: Sequence[Sequence[str]]) -> list[str]:
+        """Run commands, some at a time; what each printed. Raises Failed."""
+        said: list[str] = []
+        for first in range(0, len(commands), AT_ONCE):
+            batch = commands[first : first + AT_ONCE]
+            with contextlib.ExitStack() as stack:
+                said += [_said(words, process) for words, process in [(each, self._begun(each, stack)) for each in batch]]
+        return said
+
+    def _begun(self, words: Sequence[str], stack: contextlib.ExitStack) -> subprocess.Popen[str]:
+        """A command that runs; it is killed with the stack, where nobody has waited for its end."""
+        command = [*CLOUDBASE, *words, *self.options]
+        process = stack.enter_context(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env)
+        )
+        stack.callback(process.kill)
+        return process
+
+
+def _said(words: Sequence[str], process: subprocess.Popen[str]) -> str:
+    """What a command prints. Raises Failed."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE + 30)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"cloudbase {' '.join(words)}: no end after {error.timeout:g} s") from error
+    if process.returncode:
+        raise Failed(f"cloudbase {' '.join(words)}: {(err or out).strip()}")
+    return out
+
+
+def _written(folder: Path, files: Mapping[str, str]) -> Path:
+    folder.mkdir()
+    for path, text in files.items():
+        (folder / path).write_text(text)
+    return folder
 
 
 @contextlib.contextmanager
 def here() -> Iterator[Target]:
-    """A platform of its own on this machine, ended afterwards."""
-    with tempfile.TemporaryDirectory() as folder, platform(Path(folder)) as running:
+    """A platform of its own on this machine, ended afterwards. Raises Failed."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(platform(Path(folder)))
+        except RuntimeError as error:
+            raise Failed(f"no platform can be started here: {error}") from error
         host, port = running.listen
-        yield Target(f"http://{host}:{port}", ("--data-dir", str(running.data)))
+        yield Target(f"http://{host}:{port}", ("--data-dir", str(running.data)), environment())

@@ -2,7 +2,7 @@
 
 import random
 
-import exact  # noqa: F401 - it listens
+import _exact  # noqa: F401 - it listens
 from locust import FastHttpUser, between, task
 
 FUNCTIONS = [f"mixed-{number}" for number in range(6)]

@@ -1,6 +1,6 @@
 """Users of a function that is deployed anew while they call it. Function: rollout, which answers with its revision's number."""
 
-import exact  # noqa: F401 - it listens
+import _exact  # noqa: F401 - it listens
 from locust import FastHttpUser, constant_throughput, task
 
 

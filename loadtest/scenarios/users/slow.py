@@ -4,7 +4,7 @@ import socket
 import time
 from urllib.parse import urlsplit
 
-import exact  # noqa: F401 - it listens
+import _exact  # noqa: F401 - it listens
 import gevent
 from locust import FastHttpUser, User, constant, constant_throughput, task
 

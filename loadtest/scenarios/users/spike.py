@@ -1,6 +1,6 @@
 """A crowd before a function that sleeps: all come at once, and each gets an answer. Function: spike."""
 
-import exact  # noqa: F401 - it listens
+import _exact  # noqa: F401 - it listens
 from locust import FastHttpUser, constant_throughput, task
 
 

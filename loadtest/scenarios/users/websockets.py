@@ -4,7 +4,7 @@ import random
 import time
 from typing import Any
 
-import exact  # noqa: F401 - it listens
+import _exact  # noqa: F401 - it listens
 import gevent
 from locust import User, constant, task
 from websocket import WebSocket, create_connection
