@@ -74,7 +74,10 @@ class Client(ClientSocket):
             self._read(n)
             return
         try:
-            self._begin(self.buf + VIEW[:n].tobytes() if self.buf else VIEW[:n].tobytes())
+            if n > LARGE and not self.buf and (end := BUFFER.find(b"\r\n\r\n", 0, n) + 4) > 3:
+                self._begin(VIEW[:end].tobytes(), n)
+            else:
+                self._begin(self.buf + VIEW[:n].tobytes() if self.buf else VIEW[:n].tobytes())
         except ProxyError as error:
             self._reject(error)
             self._advance()
@@ -110,8 +113,11 @@ class Client(ClientSocket):
             except ProxyError as error:
                 self._reject(error)
 
-    def _begin(self, data: bytes) -> bool:
-        """One request head, and what there is of its body. False: it is not whole yet."""
+    def _begin(self, data: bytes, read: int = 0) -> bool:
+        """One request head, and what there is of its body, in `data` or, when much was read, in BUFFER[len(data):read].
+
+        False: the head is not whole yet.
+        """
         end = data.find(b"\r\n\r\n")
         sender = self.sender
         if end < 0 or end > sender.limits.head:
@@ -129,8 +135,10 @@ class Client(ClientSocket):
         length = fields.length
         start = end + 4
         stop = start + length
-        if length < 0:
-            self._begin_chunked(request, data, start)
+        if read:
+            self._begin_large(request, start, read)
+        elif length < 0:
+            self._begin_chunked(request, data, start, len(data))
         elif stop > len(data):
             self.state = BODY
             self.buf = b""
@@ -142,14 +150,26 @@ class Client(ClientSocket):
             self.exchange.begin(request, memoryview(data)[start:stop] if length else b"", True)
         return True
 
-    def _begin_chunked(self, request: Request, data: bytes, start: int) -> None:
+    def _begin_large(self, request: Request, start: int, end: int) -> None:
+        """The body lies in BUFFER[start:end], and goes on from there."""
+        length = request.fields.length
+        if length < 0:
+            self._begin_chunked(request, BUFFER, start, end)
+            return
+        stop = min(start + length, end)
+        self.left = start + length - stop
+        self.state = BODY if self.left else FULL
+        self.buf = VIEW[stop:end].tobytes()
+        self.exchange.begin(request, VIEW[start:stop], not self.left)
+
+    def _begin_chunked(self, request: Request, data: bytes | bytearray, start: int, end: int) -> None:
         reader = ChunkedReader()
         payload: list[memoryview] = []
         self.state = BODY
-        stop = reader.read(data, start, len(data), payload)
+        stop = reader.read(data, start, end, payload)
         self.state = FULL if reader.done else BODY
         self.chunked = None if reader.done else reader
-        self.buf = data[stop:]
+        self.buf = bytes(data[stop:end])
         exchange = self.exchange
         exchange.rare = exchange.rare or bool(reader.trailers)
         exchange.trailers = reader.trailers  # set even to nothing: a request that was refused may have left its own there

@@ -50,6 +50,8 @@ class UpstreamConnection(UpstreamSocket):
         fields = request.fields
         if fields.special is not None:
             return self._request_special(request, fields.special, extra, payload, whole)
+        if len(payload) >= LARGE:
+            return self._request_large(request, extra, payload)
         data = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF, payload))
         try:
             taken = self.send_bytes(data)
@@ -293,6 +295,19 @@ class UpstreamConnection(UpstreamSocket):
             exchange.response_end(b"")
 
     # writing
+
+    def _request_large(self, request: Request, extra: bytes, payload: Buffer) -> bool:
+        """A request with a body that is worth not being copied."""
+        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", request.fields.lines, extra, CRLF))
+        try:
+            taken = self.sock.sendmsg([head, payload])
+        except BUSY:
+            taken = 0
+        except OSError:
+            return False
+        if taken != len(head) + len(payload):
+            self._keep_back((head + payload)[taken:])
+        return True
 
     def _request_special(self, request: Request, special: Special, extra: bytes, payload: Buffer, whole: bool) -> bool:
         """A request that is chunked, or has field lines that concern this connection."""

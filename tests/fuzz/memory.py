@@ -23,6 +23,8 @@ from router.identity import Identity
 from router.meters import CLOSED, OPENED, PAGE, Meters, read_functions
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
 from router.switchboard import Patience, Switchboard
+from router.wire import client, upstream
+from router.wire.buffer import LARGE
 from router.wire.listener import Clients, Times
 from router.wire.poller import BROKEN, READ, WRITE
 from router.wire.pool import Pool
@@ -202,7 +204,18 @@ class Wakes:
 class Memory:
     """A data plane in memory, with one function `f` of one endpoint unless the test puts another."""
 
-    def __init__(self, limits: Limits | None = None, times: Times | None = None, patience: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        times: Times | None = None,
+        patience: dict[str, Any] | None = None,
+        large: int = LARGE,
+    ) -> None:
+        for module in (
+            client,
+            upstream,
+        ):  # from how many bytes on a detour is taken not to copy them; compiled, it stays as it is
+            module.LARGE = large  # type: ignore[misc]
         self.limits = limits or Limits()
         self.poller = Poller()
         self.book = memoryview(bytearray(PAGE * 8))

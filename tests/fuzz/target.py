@@ -13,6 +13,7 @@ from itertools import pairwise
 import h11
 
 from router.http1.sender import Limits
+from router.wire.buffer import LARGE
 from tests.fuzz.functions import Recorder, Scripted
 from tests.fuzz.memory import Memory, Socket
 
@@ -38,7 +39,7 @@ def one_input(data: bytes) -> None:
     if side % 2:
         answer(pieces, ASKED[side // 2 % len(ASKED)], end=side // 16 % 3)
     else:
-        request(pieces, fin=bool(side & 2), replica=not side & 4)
+        request(pieces, fin=bool(side & 2), replica=not side & 4, large=1 if side & 8 else LARGE)
 
 
 def cuts(stream: bytes, seed: int) -> list[bytes]:
@@ -50,9 +51,9 @@ def cuts(stream: bytes, seed: int) -> list[bytes]:
     return [stream[a:b] for a, b in pairwise(places)]
 
 
-def request(pieces: list[bytes], fin: bool, replica: bool) -> None:
+def request(pieces: list[bytes], fin: bool, replica: bool, large: int) -> None:
     """A client's stream, to a function that is ready or to one that is not."""
-    memory = Memory(LIMITS, patience={"hold": HOLD})
+    memory = Memory(LIMITS, patience={"hold": HOLD}, large=large)
     if not replica:
         memory.put()
     function = Recorder(memory)

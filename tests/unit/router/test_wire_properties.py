@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.http1.sender import Limits
+from router.wire.buffer import LARGE
 from tests.fuzz.functions import Message, Recorder, Scripted
 from tests.fuzz.memory import Memory, Socket
 from tests.fuzz.messages import KEPT_HERE, Answered, Sent, requests, responses, splits
@@ -36,9 +37,9 @@ SPECIAL = (
 )
 
 
-def through(pieces: list[bytes], limits: Limits | None = None) -> tuple[list[Message], bytes, bool]:
-    """What reaches the function, and what the client gets."""
-    memory = Memory(limits)
+def through(pieces: list[bytes], limits: Limits | None = None, large: int = LARGE) -> tuple[list[Message], bytes, bool]:
+    """What reaches the function, and what the client gets; `large` are the bytes that are worth not being copied."""
+    memory = Memory(limits, large=large)
     function = Recorder(memory)
     client = memory.connect()
     memory.feed(client, pieces, function)
@@ -63,7 +64,7 @@ def test_any_split_of_valid_requests_gives_the_same_messages_and_they_are_the_on
 ) -> None:
     raw = b"".join(one.raw for one in sent)
     pieces = data.draw(splits(raw))
-    messages, answers, closed = through(pieces)
+    messages, answers, closed = through(pieces, large=data.draw(st.sampled_from((1, 40, LARGE))))
     assert [meaning(one) for one in messages] == [
         (one.method, one.target, sorted(one.fields), one.body, one.trailers) for one in sent
     ]
@@ -147,7 +148,7 @@ def test_mutated_requests_raise_nothing_and_whatever_goes_upstream_is_read_by_h1
 ) -> None:
     raw = mutated(b"".join(one.raw for one in sent), changes)
     pieces = data.draw(splits(raw))
-    messages, answers, closed = through(pieces)
+    messages, answers, closed = through(pieces, large=data.draw(st.sampled_from((1, LARGE))))
     whole = through([raw])
     seen, all_seen = [meaning(one) for one in messages], [meaning(one) for one in whole[0]]
     assert seen == all_seen[: len(seen)]
