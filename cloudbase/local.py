@@ -32,6 +32,7 @@ from controller.local.builder import LocalBuilder
 from controller.local.deployer import LocalDeployer
 from controller.local.sources import LocalSourceStore
 from controller.local.store import LocalFunctionStore
+from controller.metrics import ControllerMetrics, reading
 from controller.plan import Rules
 from controller.reconcile import Reconciler
 from router import admin
@@ -130,7 +131,9 @@ async def _rooms(settings: Settings, limits: RouterSettings, place: Place) -> As
         junction.tell_schedule(deployer)
         await deployer.start()
         try:
-            yield Rooms(store, sources, deployer, reconciler, plane, junction, _registry(book, junction))
+            metrics = _registry(book, junction)
+            metrics.register(ControllerMetrics(reconciler.meters, lambda: reading(store, reconciler)))
+            yield Rooms(store, sources, deployer, reconciler, plane, junction, metrics)
         finally:
             plane.close()
             await deployer.close()

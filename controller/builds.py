@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from controller.actions import Build
+from controller.meters import Meters
 from controller.model import Function
 from controller.ports import Builder, BuildResult
 from controller.progress import Progress
@@ -24,9 +25,20 @@ class Places:
     hold up another's first; among equals they take turns."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self._free = count
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their turns
+
+    @property
+    def held(self) -> int:
+        """Places that somebody has."""
+        return self._held.total()
+
+    @property
+    def waiting(self) -> int:
+        """Those who wait for one."""
+        return sum(not turn.done() for turns in self._waiting.values() for turn in turns)
 
     async def take(self, project: str) -> None:
         """Wait for a place; whoever has one gives it back."""
@@ -65,10 +77,11 @@ class Builds:
     """Starts and stops builds, and keeps what became of the last one of each function."""
 
     def __init__(
-        self, builder: Builder, count: int, progress: Progress, clock: Callable[[], float], changed: Callable[[Key], None]
-    ) -> None:
-        self._builder, self._progress, self._clock, self._changed = builder, progress, clock, changed
-        self._places = Places(count)
+        self, builder: Builder, count: int, progress: Progress, clock: Callable[[], float], changed: Callable[[Key], None],
+        meters: Meters,
+    ) -> None:  # fmt: skip
+        self._builder, self._progress, self._clock, self._changed, self._meters = builder, progress, clock, changed, meters
+        self.places = Places(count)
         self._last: dict[Key, Build] = {}
         self._running: dict[Key, asyncio.Task[None]] = {}
         self._still = asyncio.Lock()  # held while artifacts are collected: a build could find one that is about to go
@@ -105,14 +118,21 @@ class Builds:
             return await self._builder.prune(fresh | set(keep))
 
     async def _run(self, key: Key, function: Function, build: Build) -> None:
-        await self._places.take(function.project)
+        asked = self._clock()
+        await self.places.take(function.project)
+        began = self._clock()
+        self._meters.build_began(began - asked)
         try:
             async with self._still:
                 build = self._keep(key, build, replace(build, started=True))
             self._tell(key, function, "Started", f"attempt {build.attempt}" if build.attempt > 1 else "")
             result = await self._result(key, function)
+        except asyncio.CancelledError:
+            self._meters.build_stopped()
+            raise
         finally:
-            self._places.give_back(function.project)
+            self.places.give_back(function.project)
+        self._meters.build_ended(result, self._clock() - began)
         self._keep(key, build, replace(build, result=result, ended=self._clock()))
         self._report(key, function, result)
 

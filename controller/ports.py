@@ -20,6 +20,7 @@ class BuildResult:
     log: tuple[str, ...] = ()  # the last lines
     seconds: float = 0.0
     cached: bool = False
+    steps: tuple[tuple[str, float], ...] = ()  # kinds of steps, of a fixed few, and the seconds that each took
     commit: str = ""  # of a git source: what `git.ref` meant when it was built
     may_pass: bool = False  # failed for a cause that may pass (registry away, timeout): it is tried again
 

@@ -34,6 +34,7 @@ from controller.actions import (
 from controller.builds import Builds
 from controller.errors import ControllerError, Passing
 from controller.garbage import Garbage
+from controller.meters import Meters
 from controller.model import Function, FunctionStatus
 from controller.plan import Rules, plan
 from controller.ports import Builder, Deployer, FunctionStore, Published, SourceStore
@@ -79,11 +80,12 @@ class Reconciler:
         self._store, self._deployer, self._routes = store, deployer, routes
         self._rules = rules or Rules()
         self._clock = clock
+        self.meters = Meters()
         self._queue: WorkQueue[Key] = WorkQueue()
+        self._since: dict[Key, float] = {}  # when a look that waits was asked for
         self._memory: dict[Key, Memory] = {}
-        self.builds = Builds(builder, builds, self.progress, clock, self.look)
+        self.builds = Builds(builder, builds, self.progress, clock, self.look, self.meters)
         self.garbage = Garbage(store, sources, self.builds)
-        self.looks = self.failures = 0
         self._woken = asyncio.Event()
         self._unseen: set[Key] = set()
         self._tasks: asyncio.TaskGroup
@@ -93,12 +95,18 @@ class Reconciler:
     def look(self, key: Key) -> None:
         """Have a look at a function soon."""
         self._queue.add(key)
+        self._since.setdefault(key, self._clock())
         self._woken.set()
 
     @property
-    def queued(self) -> int:
+    def queue(self) -> WorkQueue[Key]:
         """Functions that wait to be looked at, or are looked at."""
-        return len(self._queue)
+        return self._queue
+
+    @property
+    def looks(self) -> int:
+        """Looks that have ended."""
+        return self.meters.looks.total()
 
     def wake(self, key: RouteKey) -> None:
         """Ask for at least one replica (router.ports.Scaler)."""
@@ -146,18 +154,21 @@ class Reconciler:
             pass  # it is the time that was waited for
 
     async def _look(self, key: Key) -> None:
-        self.looks += 1
+        began = self._clock()
+        if (since := self._since.pop(key, None)) is not None:
+            self.meters.queued(began - since)
         try:
             await self._reconcile(key)
         except Exception as error:
             # Whatever a store, builder or deployer raises must not end the other functions' work.
-            self.failures += 1
+            self.meters.looked(self._clock() - began, "error")
             pause = self._queue.failed(key, self._clock())
             log.warning(
                 "%s: look failed, again in %.1f s: %s", key[1], pause, error, exc_info=not isinstance(error, ControllerError)
             )
             await self._tell_trouble(key, error)
         else:
+            self.meters.looked(self._clock() - began, "success")
             self._queue.done(key)
         self._unseen.discard(key)
         self._woken.set()

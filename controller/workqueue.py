@@ -32,6 +32,11 @@ class WorkQueue(Generic[Key]):
         return len(self._due.keys() | self._at.keys() | self._working)
 
     @property
+    def depth(self) -> int:
+        """Keys that wait to be worked on now; those that are due later are none of them."""
+        return len(self._due) + len(self._again)
+
+    @property
     def working(self) -> int:
         """Keys that are worked on."""
         return len(self._working)

@@ -11,7 +11,13 @@ from typing import Any
 FOLDER = Path(__file__).parent / "cloudbase" / "metrics" / "dashboards"
 WIDTH = 24  # of Grafana's grid
 RATE = "$__rate_interval"
+HOUR = "1h"
 ONE = 'function=~"$function"'
+STAT = {
+    "graphMode": "area", "colorMode": "value", "justifyMode": "auto", "textMode": "auto", "wideLayout": True,
+    "showPercentChange": False, "percentChangeColorMode": "standard", "orientation": "auto",
+    "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,12 @@ class Dashboard:
     variable: str = ""
 
 
-def quantiles(metric: str, by: str, where: str = "") -> tuple[tuple[str, str], ...]:
+def quantiles(metric: str, by: str, where: str = "", over: str = RATE) -> tuple[tuple[str, str], ...]:
     """p50, p95 and p99 of a histogram."""
     braces = f"{{{where}}}" if where else ""
     return tuple(
         (
-            f"histogram_quantile({q}, sum by ({by}le) (rate({metric}_bucket{braces}[{RATE}])))",
+            f"histogram_quantile({q}, sum by ({by}le) (rate({metric}_bucket{braces}[{over}])))",
             f"{{{{function}}}} {name}" if by else name,
         )
         for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
@@ -152,6 +158,34 @@ ROUTER = Dashboard(
     ),
 )  # fmt: skip
 
+BUILDS = Dashboard(
+    "cloudbase-builds",
+    "Cloudbase / Builds",
+    (
+        Panel("Running", "short", (("sum(cloudbase_controller_builds_running)", "builds"),), "Builds that have a place.", "stat", 6),
+        Panel("Waiting", "short", (("sum(cloudbase_controller_builds_waiting)", "builds"),), "For a place. Each namespace gets its turn.", "stat", 6),
+        Panel("Places", "short", (("max(cloudbase_controller_build_places)", "builds"),), "As many builds at a time: the controller's setting `builds`.",
+              "stat", 6),
+        Panel("Failures", "percentunit", ((
+            f'sum(increase(cloudbase_controller_builds_total{{outcome=~"failed|unavailable"}}[{HOUR}]))'
+            f' / sum(increase(cloudbase_controller_builds_total{{outcome!="stopped"}}[{HOUR}]))', "failed"),),
+            "Share of the last hour's builds. Nothing where there was none.", "stat", 6),
+        Panel("Builds by outcome", "short", ((f"sum by (outcome) (increase(cloudbase_controller_builds_total[{RATE}]))", "{{outcome}}"),),
+              "cached: built before. unavailable: failed for a cause that may pass, and is tried again.", width=12, stacked=True),
+        Panel("Why builds fail", "short", ((f"sum by (reason) (increase(cloudbase_controller_build_failures_total[{RATE}]))", "{{reason}}"),),
+              "docs/builds.md says what each reason means, and whether it is tried again.", width=12, stacked=True, may_be_empty=True),
+        Panel("Duration", "s", quantiles("cloudbase_controller_build_duration_seconds", "", 'outcome="succeeded"', HOUR),
+              "Of builds that made an image, without the wait for a place. Over an hour: builds are rare.", width=12),
+        Panel("Wait for a place", "s", quantiles("cloudbase_controller_build_wait_seconds", "", over=HOUR), "More places shorten it, if nodes have room for them.", width=12),
+        Panel("Where the time goes", "short", ((f"sum by (step) (rate(cloudbase_controller_build_step_seconds_total[{RATE}]))", "{{step}}"),),
+              "Builds that are at each kind of step, on average. start: until the build's pod runs.", width=12, stacked=True),
+        Panel("Places in use", "short", (
+            ("sum(cloudbase_controller_builds_running)", "running"), ("sum(cloudbase_controller_builds_waiting)", "waiting"),
+            ("max(cloudbase_controller_build_places)", "places"),
+        ), "Waiting above zero for long: more places, or look at what takes so long.", width=12),
+    ),
+)  # fmt: skip
+
 CONTROLLER = Dashboard(
     "cloudbase-controller",
     "Cloudbase / Controller",
@@ -160,19 +194,31 @@ CONTROLLER = Dashboard(
         Panel("Functions", "short", (("max(cloudbase_controller_functions)", "functions"),), "Known to the controller.", "stat", 6),
         Panel("Functions not ready", "short", (("max(cloudbase_controller_functions) - max(cloudbase_controller_functions_ready)", "functions"),),
               "Being built or started, or wrong: `kubectl get functions -A` says why.", "stat", 6),
-        Panel("Waiting to be looked at", "short", (("max(cloudbase_controller_queued)", "functions"),), "More than a few for long: the API server is slow.",
+        Panel("Queue", "short", (("sum(cloudbase_controller_workqueue_depth)", "functions"),), "Functions that wait to be looked at. More than a few for long: the API server is slow.",
               "stat", 6),
-        Panel("Looks", "ops", (
-            (f"sum(rate(cloudbase_controller_looks_total[{RATE}]))", "looks"),
-            (f"sum(rate(cloudbase_controller_look_failures_total[{RATE}]))", "failed"),
-        ), "Comparisons of a function with what is there. Failed ones are repeated.", width=12),
+        Panel("Looks", "ops", ((f"sum by (result) (rate(cloudbase_controller_reconcile_total[{RATE}]))", "{{result}}"),),
+              "Comparisons of a function with what is there. Those that end with an error are repeated.", stacked=True),
+        Panel("What a look takes", "s", quantiles("cloudbase_controller_reconcile_time_seconds", ""), "With what it writes to the API server."),
+        Panel("Wait in the queue", "s", quantiles("cloudbase_controller_workqueue_queue_duration_seconds", ""),
+              "From the change to the look. Long: more functions change than it can look at."),
+        Panel("Queue and looks under way", "short", (
+            ("sum(cloudbase_controller_workqueue_depth)", "waiting"), ("sum(cloudbase_controller_active_workers)", "looked at"),
+        ), "Sixteen functions are looked at at a time."),
+        Panel("Errors and repetitions", "ops", (
+            (f'sum(rate(cloudbase_controller_reconcile_total{{result="error"}}[{RATE}]))', "errors"),
+            (f"sum(rate(cloudbase_controller_workqueue_retries_total[{RATE}]))", "repeated"),
+        ), "The controller's log and the functions' conditions say what is wrong."),
         Panel("Functions over time", "short", (
             ("max(cloudbase_controller_functions)", "known"), ("max(cloudbase_controller_functions_ready)", "ready"),
-        ), "All of them, and those that answer as last asked for.", width=12),
+        ), "All of them, and those that answer as last asked for."),
+        Panel("Requests to the API server", "reqps", ((f"sum by (verb) (rate(cloudbase_controller_api_requests_total[{RATE}]))", "{{verb}}"),),
+              "A controller with nothing to do renews its lease and its watches.", width=12, stacked=True),
+        Panel("Answers of the API server", "reqps", ((f"sum by (code) (rate(cloudbase_controller_api_requests_total[{RATE}]))", "{{code}}"),),
+              "404 and 409 belong to the work. 403: a right is missing; 429: it is overloaded; none: it did not answer.", width=12, stacked=True),
     ),
 )  # fmt: skip
 
-DASHBOARDS = (OVERVIEW, FUNCTION, ROUTER, CONTROLLER)
+DASHBOARDS = (OVERVIEW, FUNCTION, BUILDS, CONTROLLER, ROUTER)
 
 
 def panels(rows: Iterable[Panel]) -> list[dict[str, Any]]:
@@ -200,6 +246,12 @@ def panel(number: int, each: Panel) -> dict[str, Any]:
         for index, (expression, legend) in enumerate(each.queries)
     ]
     custom = {"fillOpacity": 20, "stacking": {"mode": "normal"}} if each.stacked else {}
+    options: dict[str, Any] = {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    if each.kind == "stat":
+        options = STAT
     return {
         "id": number,
         "type": each.kind,
@@ -207,6 +259,7 @@ def panel(number: int, each: Panel) -> dict[str, Any]:
         "description": each.description,
         "datasource": {"type": "prometheus", "uid": "${source}"},
         "fieldConfig": {"defaults": {"unit": each.unit, "min": 0, "custom": custom}, "overrides": []},
+        "options": options,
         "targets": targets,
     }
 
@@ -225,8 +278,21 @@ def page(it: Dashboard) -> dict[str, Any]:
         "schemaVersion": 39,
         "refresh": "10s",
         "time": {"from": "now-1h", "to": "now"},
+        "annotations": {"list": []},
         "templating": {"list": [source, *([choice] if it.variable else [])]},
-        "links": [{"type": "dashboards", "tags": ["cloudbase"], "title": "Cloudbase", "asDropdown": True}],
+        "links": [
+            {
+                "type": "dashboards",
+                "tags": ["cloudbase"],
+                "title": "Cloudbase",
+                "asDropdown": True,
+                "icon": "external link",
+                "tooltip": "",
+                "targetBlank": False,
+                "includeVars": False,
+                "keepTime": True,
+            }
+        ],
         "panels": panels(it.panels),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, TypeVar
@@ -12,7 +13,7 @@ import msgspec
 
 from kube.access import Access
 from kube.codec import Page, codec
-from kube.errors import Attempt, Gone, ServerError, Status, TooManyRequests, Unauthorized, refusal
+from kube.errors import Attempt, Gone, ServerError, Status, TooManyRequests, Unauthorized, Unreachable, refusal
 from kube.model import Scale
 from kube.resource import Resource
 from kube.transport import Reply, Request, Stream, Transport
@@ -38,6 +39,7 @@ class Client:
     def __init__(self, access: Access, agent: str = "cloudbase", timeout: float = 30.0) -> None:
         """`agent` shows in the audit log; `timeout` is for a whole request, in seconds."""
         self.access = access
+        self.answers: Counter[tuple[str, str]] = Counter()  # by verb and status; "none" where there was no answer
         self._transport = Transport(access, agent)
         self._timeout = timeout
 
@@ -109,6 +111,7 @@ class Client:
         """A GET whose body is read as it comes: a watch, a pod's log. Raises as any request does when it is refused."""
         request = Request(attempt, "GET", _target(path, query), {})
         async with self._transport.stream(request, timeout) as stream:
+            self.answers[attempt.verb, str(stream.head.status)] += 1
             if stream.head.status >= 400:
                 async with aclosing(stream.chunks(timeout)) as chunks:
                     body = b"".join([chunk async for chunk in chunks])
@@ -215,7 +218,12 @@ class Client:
         return await self._once(request)
 
     async def _once(self, request: Request) -> Reply:
-        reply = await self._transport.exchange(request, self._timeout)
+        try:
+            reply = await self._transport.exchange(request, self._timeout)
+        except Unreachable:
+            self.answers[request.attempt.verb, "none"] += 1
+            raise
+        self.answers[request.attempt.verb, str(reply.head.status)] += 1
         if reply.head.status >= 400:
             raise _refusal(request.attempt, reply)
         return reply

@@ -12,12 +12,11 @@ from starlette.routing import BaseRoute
 from controller.kube.chronicle import Chronicle
 from controller.kube.deployer import KubeDeployer
 from controller.kube.echo import Echo
-from controller.kube.metrics import Reading
 from controller.kube.render import PodRules
 from controller.kube.routes import KubeRoutes
 from controller.kube.settings import Settings
 from controller.kube.store import KubeFunctionStore
-from controller.model import Function
+from controller.metrics import Reading, reading
 from controller.plan import Rules
 from controller.ports import Builder, SourceStore
 from controller.reconcile import Reconciler
@@ -119,16 +118,8 @@ class Control:
         ]
 
     def reading(self) -> Reading:
-        """Values for controller.kube.metrics."""
-        functions = self.store.list()
-        return {
-            "leading": float(self.leadership.leading),
-            "functions": float(len(functions)),
-            "functions_ready": float(sum(_ready(each) for each in functions)),
-            "queued": float(self.reconciler.queued),
-            "looks_total": float(self.reconciler.looks),
-            "look_failures_total": float(self.reconciler.failures),
-        }
+        """Gauges for controller.metrics."""
+        return {"leading": float(self.leadership.leading), **reading(self.store, self.reconciler)}
 
     def _led(self, leading: bool) -> None:
         if leading:
@@ -148,8 +139,3 @@ class Control:
             except Exception as error:
                 # It is told again with the next change of the function.
                 log.warning("%s/%s: what is wrong with it could not be told: %s", *key, error)
-
-
-def _ready(function: Function) -> bool:
-    current = function.status.observed_generation == function.generation
-    return current and any(each.type == "Ready" and each.status == "True" for each in function.status.conditions)

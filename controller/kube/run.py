@@ -20,10 +20,10 @@ from controller.kube.admission.mount import Addresses, admitting
 from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.control import Builds, Control, LostLease
-from controller.kube.metrics import ControllerMetrics
 from controller.kube.names import MANAGER
 from controller.kube.settings import BadSetting, Settings, kubeconfig, load, load_builds
 from controller.kube.without import NoBuilds
+from controller.metrics import ControllerMetrics
 from kube.access import Access, BadAccess, InCluster
 from kube.client import Client
 from router import admin
@@ -74,7 +74,7 @@ async def serve(
             return "stopping" if stop.is_set() else control.missing() or unready()
 
         served = [*making.routes, *mounted(client, control, addresses.holder)]
-        app = admin.application(registry(control), missing, control.amiss, served)
+        app = admin.application(registry(control, client), missing, control.amiss, served)
         async with admin.serve(app, admin_socket):
             log.info("admin on %s, API server %s", _name(admin_socket), client.access.server)
             gc.collect()
@@ -94,10 +94,10 @@ async def builds_of(client: Client, settings: BuildSettings | None) -> AsyncIter
         yield Builds(room.builder, room.sources, room.builder.detach, room.handover.routes, room.builder.key)
 
 
-def registry(control: Control) -> CollectorRegistry:
+def registry(control: Control, client: Client) -> CollectorRegistry:
     """What /metrics shows."""
     found = CollectorRegistry()
-    found.register(ControllerMetrics(control.reading))
+    found.register(ControllerMetrics(control.reconciler.meters, control.reading, client.answers))
     ProcessCollector(registry=found)
     PlatformCollector(registry=found)
     GCCollector(registry=found)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from controller.laps import Laps
 from controller.local import artifacts, orphans, toolchain
 from controller.local.artifacts import Artifacts, Note, SourceMissing
 from controller.local.entry import entry_file
@@ -73,7 +74,8 @@ class LocalBuilder:
         finally:
             if folder is not None:
                 await asyncio.shield(asyncio.to_thread(self._artifacts.discard, folder))
-        return BuildResult(artifact=build.digest, log=tuple(build.told.log), seconds=time.monotonic() - began)
+        now, lines = time.monotonic(), tuple(build.told.log)
+        return BuildResult(artifact=build.digest, log=lines, seconds=now - began, steps=build.laps.stop(now))
 
     def _publish(self, build: _Build, folder: Path, seconds: float) -> None:
         note = Note(
@@ -93,6 +95,7 @@ class LocalBuilder:
             build.told.say(warning)
         for step in steps_for(app, build.found, build.tools, self._caches):
             build.step = step.name
+            build.laps.turn(step.kind, time.monotonic())
             await self._step(build, step, app)
 
     def _environment(self, tools: Toolchain, step: Step) -> dict[str, str]:
@@ -127,6 +130,7 @@ class _Build:
         self.digest, self.source, self.entry, self.tools, self.told = digest, source, entry, tools, told
         self.found = ""  # the entry, once the source is unpacked
         self.step = "unpack"
+        self.laps = Laps("unpack", time.monotonic())
 
 
 def _failed(error: Exception, build: _Build, seconds: float, limit: float) -> BuildResult:
@@ -138,4 +142,6 @@ def _failed(error: Exception, build: _Build, seconds: float, limit: float) -> Bu
         reason, message = "Timeout", f"{build.step} was not done within {limit:g} s and was ended"
     else:
         reason = _REASONS.get(type(error), "BuildFailed")
-    return BuildResult(reason=reason, message=message, log=tuple(build.told.log), seconds=seconds, may_pass=reason in MAY_PASS)
+    steps = build.laps.stop(time.monotonic())
+    may_pass, lines = reason in MAY_PASS, tuple(build.told.log)
+    return BuildResult(reason=reason, message=message, log=lines, seconds=seconds, steps=steps, may_pass=may_pass)

@@ -20,6 +20,11 @@ class Step:
     env: Mapping[str, str] = field(default_factory=dict)
     optional: bool = False  # its failure does not fail the build, and nobody needs to read what it writes
 
+    @property
+    def kind(self) -> str:
+        """One of controller.laps.KINDS."""
+        return "check" if self.name.startswith("check of ") else self.name if self.name == "compile" else "dependencies"
+
 
 def steps_for(app: Path, entry: str, tools: Toolchain, caches: Path) -> list[Step]:
     """The commands for the source in `app`, to be run in it. Raises BuildFailed, RuntimeUnavailable.

@@ -41,6 +41,15 @@ async def test_what_is_created_can_be_read_listed_and_deleted(world: World) -> N
 
 
 @on_both
+async def test_requests_are_counted_by_verb_and_answer(world: World) -> None:
+    before = world.client.answers.copy()
+    await world.client.create(SERVICES, service("hello"), world.namespace)
+    with pytest.raises(NotFound):
+        await world.client.get(SERVICES, "other", world.namespace)
+    assert world.client.answers - before == {("create", "201"): 1, ("get", "404"): 1}
+
+
+@on_both
 async def test_an_object_decodes_into_any_struct_or_dict(world: World) -> None:
     await world.client.create(SERVICES, service("hello"), world.namespace)
     whole: dict[str, Any] = await world.client.get(SERVICES.decoded_as(dict), "hello", world.namespace)

@@ -82,6 +82,8 @@ def test_the_admin_port_answers_health_metrics_and_the_description_of_the_api(ru
     status, metrics = running.api("GET", "/metrics", prefix="")
     assert status == 200
     assert b"cloudbase_router_client_connections" in metrics
+    assert b'cloudbase_controller_builds_total{outcome="succeeded"}' in metrics
+    assert b"cloudbase_controller_leading" not in metrics  # there is no lease here
     status, described = running.api("GET", "/openapi.json")
     assert (status, json.loads(described)["openapi"][:4]) == (200, "3.1.")
 

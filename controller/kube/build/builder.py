@@ -149,8 +149,9 @@ class KubeBuilder:
         lines = ending.lines[-LOG_LINES:]
         if failure := ending.failure:
             return BuildResult(
-                reason=failure.reason, message=failure.message, log=lines, seconds=ending.seconds, may_pass=failure.may_pass
-            )
+                reason=failure.reason, message=failure.message, log=lines, seconds=ending.seconds, may_pass=failure.may_pass,
+                steps=ending.steps,
+            )  # fmt: skip
         repository = names.image(self._settings, task.project, task.function)
         artifact = names.artifact(self._settings, repository, ending.digest)
         try:
@@ -158,7 +159,7 @@ class KubeBuilder:
         except KubeError as error:
             # The image is there; at worst it is built once more by whoever asks next.
             log.warning("%s: what it built cannot be noted: %s", task.function, error)
-        return BuildResult(artifact=artifact, log=lines, seconds=ending.seconds)
+        return BuildResult(artifact=artifact, log=lines, seconds=ending.seconds, steps=ending.steps)
 
     async def _remove(self, key: str) -> None:
         try:

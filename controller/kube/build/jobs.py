@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from controller.kube.build.reading import Reading
 from controller.kube.build.render import EXECUTOR, SLACK, Task
 from controller.kube.build.settings import BuildSettings
 from controller.kube.build.verdict import Failure, container
+from controller.laps import Laps
 from kube.client import Client
 from kube.errors import AlreadyExists, KubeError, NotFound, ServerError, TooManyRequests, Unreachable
 from kube.model import Pod
@@ -40,6 +41,7 @@ class Ending:
     failure: Failure | None = None
     seconds: float = 0.0
     lines: tuple[str, ...] = ()
+    steps: tuple[tuple[str, float], ...] = ()  # as controller.laps
 
 
 class Jobs:
@@ -53,19 +55,15 @@ class Jobs:
         """The Job of this task to its end, one that runs already included. It stays; see `remove`. Raises KubeError."""
         for attempt in range(1, LOST + 1):
             began = await self._ensure(task, tell)
-            reading = Reading()
-            found = await self._follow(task, reading, tell)
+            reading, laps = Reading(), Laps("start", began)
+            found = await self._follow(task, reading, laps, tell)
             if not isinstance(found, Failure) or found.reason != "BuildLost":
                 break
             tell(f"{found.message}; " + ("it is begun anew" if attempt < LOST else "given up"))
             await self.remove(task.key)
-        seconds = max(0.0, self._clock() - began)
-        lines = tuple(reading.tail)
-        return (
-            Ending(failure=found, seconds=seconds, lines=lines)
-            if isinstance(found, Failure)
-            else Ending(found, None, seconds, lines)
-        )
+        now = self._clock()
+        told = Ending(seconds=max(0.0, now - began), lines=tuple(reading.tail), steps=laps.stop(now))
+        return replace(told, failure=found) if isinstance(found, Failure) else replace(told, digest=found)
 
     async def remove(self, key: str) -> None:
         """The Job, its pod and its Secret. Raises KubeError."""
@@ -108,14 +106,16 @@ class Jobs:
 
     # --- following it ---
 
-    async def _follow(self, task: Task, reading: Reading, tell: Tell) -> str | Failure:
+    async def _follow(self, task: Task, reading: Reading, laps: Laps, tell: Tell) -> str | Failure:
         """The image's digest, or why there is none."""
         pod = await self._begun(task.key, tell)
         if isinstance(pod, Failure):
             return pod
+        laps.turn(reading.kind, self._clock())
         async for line in self._pods.log(pod):
             for words in reading.feed(line):
                 tell(words)
+            laps.turn(reading.kind, self._clock())
         name = pod.metadata.name
         try:
             last = await self._pods.until(task.key, lambda now: ended(now) or now is None or now.metadata.name != name, GOING)

@@ -30,6 +30,10 @@ _OURS = (
     (re.compile(r"RUN .*\bnpm ci --omit=dev.*"), "npm install"),
     (re.compile(r"RUN .*\bpip install .*--target.*"), "pip install"),
 )
+_KINDS = (  # of a step as it is told -> controller.laps.KINDS; the first that matches counts
+    ("npm install", "dependencies"), ("pip install", "dependencies"), (_CACHED, "cache"), ("RUN ", "run"), ("pushing ", "push"),
+    ("base image ", "base"), ("unpacking ", "base"), ("the start", "base"),
+)  # fmt: skip
 _ENDING = re.compile(r"(?:Error: |error |kaniko should only)", re.ASCII)
 _NOISE = re.compile(r"\s*(Usage:|Flags:|executor \[flags\]|-{1,2}[a-z])")
 
@@ -50,6 +54,11 @@ class Reading:
         self.error = ""  # its last words when it failed
         self.output: deque[str] = deque(maxlen=LINES)  # what the step wrote
         self.tail: deque[str] = deque(maxlen=LINES)  # of everything told
+
+    @property
+    def kind(self) -> str:
+        """What kind of step it is at, one of controller.laps.KINDS."""
+        return next((kind for words, kind in _KINDS if self.step.startswith(words)), "copy")
 
     def feed(self, line: str) -> Iterator[str]:
         """What to tell of a line: nothing, or some words."""

@@ -15,6 +15,7 @@ from build_world import World, eventually, run, serving, with_settings
 from controller.builds import Builds
 from controller.kube.build.jobs import JOBS
 from controller.kube.build.names import BUILD, FETCHED_AT, job_name
+from controller.meters import Meters
 from controller.model import Function
 from controller.ports import BuildResult
 from controller.progress import Progress
@@ -99,7 +100,7 @@ def test_no_more_are_built_at_once_than_there_are_places_and_a_namespace_with_ma
         order: dict[tuple[str, str], None] = {}  # in this order
         ended: list[tuple[str, str]] = []
         progress = Progress(time.time)
-        builds = Builds(world.builder, 2, progress, time.time, lambda key: _note(builds, key, order, ended))
+        builds = Builds(world.builder, 2, progress, time.time, lambda key: _note(builds, key, order, ended), Meters())
         functions = [await _of(world, "busy", number) for number in range(4)] + [await _of(world, "other", 9)]
         most = 0
         async with asyncio.TaskGroup() as tasks:

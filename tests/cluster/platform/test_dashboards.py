@@ -21,7 +21,9 @@ from steady_load import steady
 pytestmark = MARKS
 
 # Series that are there only once something has gone wrong: docs/metrics.md says which.
-ERRORS = re.compile(r"_unserved_total|_upstream_failures_total|_rejected_total|_other|5xx")
+ERRORS = re.compile(
+    r"_unserved_total|_upstream_failures_total|_rejected_total|_other|5xx|_build_failures_total|_api_requests_total\{code"
+)
 
 
 @pytest.mark.slow

@@ -25,15 +25,11 @@ OWN = re.compile(r"\bcloudbase_[a-z_]+")
 
 
 def documented() -> set[str]:
-    """Every series that docs/metrics.md, kubernetes.md and operator.md name, histograms as their three."""
+    """Every series that docs/metrics.md names, histograms as their three."""
     text = (ROOT / "docs/metrics.md").read_text()
     names = set(re.findall(r"`(cloudbase_[a-z_]+)`", text))
     histograms = re.findall(r"`(cloudbase_[a-z_]+)` \| histogram", text)
-    names |= {f"{name}_{end}" for name in histograms for end in ("bucket", "count", "sum")}
-    table = (ROOT / "docs/kubernetes.md").read_text().split("## Metrics")[1]
-    operator = (ROOT / "docs/operator.md").read_text().split("`cloudbase_controller_`:")[1]
-    names |= {f"cloudbase_controller_{name}" for name in re.findall(r"^\| `([a-z_]+)`", operator, re.MULTILINE)}
-    return names | {f"cloudbase_router_kube_{name}" for name in re.findall(r"^\| `([a-z_]+)`", table, re.MULTILINE)}
+    return names | {f"{name}_{end}" for name in histograms for end in ("bucket", "count", "sum")}
 
 
 def queries() -> list[str]:
@@ -71,6 +67,18 @@ def test_the_sidecar_gets_each_dashboard_as_it_is_and_the_operator_each_alert() 
         assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
     (rule,) = [each for each in manifests if each["kind"] == "PrometheusRule"]
     assert rule["spec"] == RULES
+
+
+def test_nobody_is_told_that_a_controller_is_missing_where_none_is_wanted() -> None:
+    manifests = render({"metrics": {"alerts": {"enabled": True}}, "controller": {"enabled": False}})
+    (rule,) = [each for each in manifests if each["kind"] == "PrometheusRule"]
+    assert "cloudbase_controller" not in json.dumps(rule)
+    assert [group for group in RULES["groups"] if "cloudbase_controller" not in json.dumps(group)] == rule["spec"]["groups"]
+
+
+def test_the_page_lists_the_dashboards_and_what_may_have_no_data() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    assert re.findall(r"^\| (Cloudbase / \w+) \|", page, re.MULTILINE) == [each.title for each in dashboards().DASHBOARDS]
 
 
 def test_every_alert_has_a_runbook() -> None:

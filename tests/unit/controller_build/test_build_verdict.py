@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from controller.kube.build import verdict
 from controller.kube.build.reading import Reading
 from controller.kube.build.verdict import Failure
+from controller.laps import KINDS
 from kube.model import (
     ContainerState,
     ContainerStateTerminated,
@@ -81,6 +83,20 @@ def test_progress_is_told_by_steps_and_not_by_the_executors_chatter(executor: st
     ]
     assert told[-1].startswith("pushing registry.test:5000/functions/default-node-hello:")
     assert not reading.error
+
+
+@pytest.mark.parametrize("executor", RECORDED)
+@pytest.mark.parametrize(
+    ("case", "kinds"), [("node-hello", ["base", "copy", "dependencies", "copy", "push"]), ("step", ["base", "run"])]
+)
+def test_every_line_belongs_to_a_kind_of_step(executor: str, case: str, kinds: list[str]) -> None:
+    reading, seen = Reading(), ["base"]
+    for line in RECORDED[executor][case]["log"]:
+        list(reading.feed(line))
+        if reading.kind != seen[-1]:
+            seen.append(reading.kind)
+    assert set(seen) <= set(KINDS)
+    assert [kind for kind, _ in itertools.groupby(each for each in seen if each != "cache")] == kinds
 
 
 @pytest.mark.parametrize("executor", RECORDED)

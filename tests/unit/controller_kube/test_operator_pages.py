@@ -11,7 +11,6 @@ import pytest
 
 from controller.kube import crd
 from controller.kube.build.settings import BuildSettings
-from controller.kube.metrics import MEANINGS
 from controller.kube.settings import PREFIX, BadSetting, Settings, load, load_builds
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,11 +44,6 @@ def built(one: Field[Any]) -> str:
     if isinstance(one.default, bool):
         return f"`{one.default}`".lower()
     return "none" if one.default is MISSING else shown(one.default)
-
-
-def test_every_metric_is_documented_with_its_meaning() -> None:
-    page = (ROOT / "docs/operator.md").read_text().partition("## Metrics")[2]
-    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE)) == MEANINGS
 
 
 def test_the_charts_crds_are_what_the_structs_say() -> None:
