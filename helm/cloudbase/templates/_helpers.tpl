@@ -68,6 +68,17 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{/* For skaffold's sync: the image's code where it can be written, and nothing else is. */}}
+{{- define "cloudbase.code" -}}
+- name: code
+  image: {{ include "cloudbase.image" (dict "root" . "image" .Values.image) }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [cp, -a, /app/., /code]
+  securityContext: {{- include "cloudbase.container-security" . | nindent 4 }}
+  volumeMounts:
+    - {name: code, mountPath: /code}
+{{- end -}}
+
 {{- define "cloudbase.pod-security" -}}
 runAsNonRoot: true
 runAsUser: 65532

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +15,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from helm import CHART, ROOT, only, render
+from helm import CHART, ROOT, only, program, render
 
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
+
+SKAFFOLD = os.environ.get("SKAFFOLD") or shutil.which("skaffold") or ""
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
 
 
@@ -25,13 +31,28 @@ def test_what_it_names_is_there() -> None:
     assert all((ROOT / name).is_file() for name in release["valuesFiles"])
 
 
-def test_files_are_copied_to_where_the_image_has_them() -> None:
+def test_files_are_copied_to_where_processes_run_that_start_anew() -> None:
     (artifact,) = FILE["build"]["artifacts"]
     dockerfile = (ROOT / artifact["docker"]["dockerfile"]).read_text()
-    for rule in artifact["sync"]["manual"]:
-        room = rule["src"].partition("/")[0]
-        assert rule["dest"] == "/app" and f"COPY {room}/ {room}/" in dockerfile
-        assert list(ROOT.glob(rule["src"]))
+    (profile,) = FILE["profiles"]
+    (patch,) = profile["patches"]
+    assert profile["activation"] == [{"command": "dev"}] and patch["value"] == {"development.reload": True}
+    manifests = render({"development": {"reload": True}})
+    for part in ("router", "controller"):
+        pod = only(manifests, "Deployment", f"cloudbase-{part}")["spec"]["template"]["spec"]
+        (container,), (before,) = pod["containers"], pod["initContainers"]
+        assert container["args"] == ["cloudbase.again", part, "--kube"]
+        assert before["command"] == ["cp", "-a", "/app/.", container["workingDir"]] and "WORKDIR /app" in dockerfile
+        assert {"name": "code", "mountPath": container["workingDir"]} in container["volumeMounts"]
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        for rule in artifact["sync"]["manual"]:
+            room = rule["src"].partition("/")[0]
+            assert rule["dest"] == container["workingDir"] and f"COPY {room}/ {room}/" in dockerfile
+            assert list(ROOT.glob(rule["src"]))
+
+
+def test_without_development_nothing_of_it_is_there() -> None:
+    assert "/code" not in str(render()) and "cloudbase.again" not in str(render())
 
 
 def test_its_release_runs_the_image_that_it_builds() -> None:
@@ -48,3 +69,24 @@ def test_its_release_runs_the_image_that_it_builds() -> None:
         assert container["image"] == "cloudbase/platform:abc123"
     (forward,) = FILE["portForward"]
     assert only(manifests, "Service", forward["resourceName"])["spec"]["ports"][0]["port"] == forward["port"]
+
+
+@pytest.mark.skipif(not SKAFFOLD, reason="no skaffold on the PATH: set SKAFFOLD")
+def test_what_skaffold_renders_is_what_the_chart_does(tmp_path: Path) -> None:
+    built = tmp_path / "built.json"
+    built.write_text(json.dumps({"builds": [{"imageName": "cloudbase/platform", "tag": "cloudbase/platform:abc123"}]}))
+    (tmp_path / "helm").symlink_to(program())
+    rendered = tmp_path / "all.yaml"
+    done = subprocess.run(
+        [SKAFFOLD, "render", "--build-artifacts", str(built), "--offline", "--digest-source", "none", "-o", str(rendered)],
+        cwd=ROOT, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    values: dict[str, Any] = yaml.safe_load((CHART / "values-dev.yaml").read_text())
+    values["image"] = {**values["image"], "repository": "cloudbase/platform", "tag": "abc123"}
+    assert by_name([each for each in yaml.safe_load_all(rendered.read_text()) if each]) == by_name(render(values))
+
+
+def by_name(manifests: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {f"{each['kind']} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": each for each in manifests}
