@@ -1,4 +1,5 @@
-"""Holds the documentation against the repository: links resolve, `make` targets and commands exist. Run by `make docs`."""
+"""Holds the documentation against the repository: links resolve, `make` targets and commands exist, and each block of commands
+says which test runs it. Run by `make docs`."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.commands_in_docs import unmarked
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -69,7 +72,10 @@ def main() -> int:
     wrong = 0
     for page in pages():
         text = page.read_text()
-        for message in (*broken_links(page, text), *unknown_targets(text, targets), *unknown_commands(text, commands)):
+        messages = [*broken_links(page, text), *unknown_targets(text, targets), *unknown_commands(text, commands)]
+        if page.parent.name != "changelog.d":
+            messages += unmarked(page, text)
+        for message in messages:
             print(f"{page.relative_to(ROOT)}: {message}")
             wrong += 1
     return 1 if wrong else 0
