@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from router.address import parse_address
 from router.dataplane import DataPlane
 from router.interpreter import announce
-from router.listening import bind, bind_all, name_of
+from router.listening import allow_connections, bind, bind_all, name_of
 from router.model import Backend, Endpoint, Route, RouteKey
 from router.settings import BadSetting, Settings, load
 from router.wire.poller import new_event_loop
@@ -123,6 +123,7 @@ def parse(arguments: list[str]) -> tuple[Settings, list[Route]]:
 def main() -> int:
     """Exit status: 0 after a drain, 1 when a setting is bad or the address is taken."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    allow_connections()
     if "--kube" in sys.argv[1:]:
         from router.kube.run import main as in_front_of_a_cluster  # only then: it brings the admin port and metrics
 

@@ -174,5 +174,7 @@ class DataPlane:
         self.board.tick()
         if now - self._swept >= TICK:
             self._swept = now
+            for listener in self.listeners:
+                listener.resume()
             self.clients.sweep(now)
             self.pool.sweep(now)

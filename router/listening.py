@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
 
 from router.address import parse_address
 
 BACKLOG = 4096
+
+
+def allow_connections() -> None:
+    """As many descriptors as this process may have: the soft limit, 1,024 on most systems, is for programs that use select().
+
+    Workers inherit it. Whoever starts programs of others (local mode) leaves it: some close every number that could be open.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError):
+        pass  # macOS names a limit that it does not grant: then it stays as it was
 
 
 def bind(text: str, reuse_port: bool = False) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from router.meters import Meters
 from router.switchboard import Switchboard
 from router.wire.client import Client
 from router.wire.client_socket import HEAD
-from router.wire.poller import Poller
+from router.wire.poller import READ, Poller
 from router.wire.preface import Preface
 from router.wire.tls import Certificate, TlsSocket
+
+log = logging.getLogger("router")
 
 _AT_ONCE = 64  # connections accepted before those that are open are served again
 
@@ -101,6 +104,8 @@ class Listener:
         self.sock = sock
         self._accept = sock.accept
         self._tcp = sock.family != socket.AF_UNIX
+        self.resting = False
+        self._told = False  # why it rests
         sock.setblocking(False)
         clients.poller.watch(sock.fileno(), self)
 
@@ -121,13 +126,31 @@ class Listener:
             sock, address = self._accept()
         except ConnectionAbortedError:  # it hung up already
             return True
-        except OSError:
-            return False  # nobody is there, or we are out of descriptors: those who wait stay in the backlog
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._rest(error)
+            return False
+        self._told = False
         sock.setblocking(False)
         if self._tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.clients.add(sock, address[0] if self._tcp else "127.0.0.1")
         return True
+
+    def _rest(self, error: OSError) -> None:
+        """We are out of descriptors, or of memory: who waits stays in the backlog, and asking again at once would only spin."""
+        self.resting = True
+        self.clients.poller.change(self.sock.fileno(), 0)
+        if not self._told:
+            self._told = True
+            log.error("cannot accept connections: %s; those who wait are asked in again four times a second", error)
+
+    def resume(self) -> None:
+        """Try again, if there was something amiss. Called every quarter of a second."""
+        if self.resting:
+            self.resting = False
+            self.clients.poller.change(self.sock.fileno(), READ)
 
     def abort(self) -> None:
         """As Watched.abort: a defect while accepting ends nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import shutil
@@ -189,6 +190,24 @@ def test_a_tunnel_outlives_every_other_connection_of_a_drain_and_ends_in_order(w
     assert function.exactly(1) == b"x"
     world.call(world.plane.close)
     assert client.sock.recv(1) == b"" and function.sock.recv(1) == b"", "the end of a connection, and no reset"
+
+
+def test_a_router_without_free_descriptors_leaves_clients_in_the_backlog_and_does_not_spin(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    (listener,) = world.plane.listeners
+    accept, asked = listener._accept, []
+
+    def short() -> tuple[socket.socket, object]:
+        asked.append(None)
+        if len(asked) <= 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept()
+
+    world.call(lambda: setattr(listener, "_accept", short))
+    served(world, world.client())
+    assert len(asked) <= 5, "three times in vain, the client, and nobody"
+    assert caplog.text.count("cannot accept connections") == 1
 
 
 def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(world: World) -> None:

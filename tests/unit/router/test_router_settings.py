@@ -64,6 +64,15 @@ def test_networks_hold_addresses_of_both_families() -> None:
     assert not inside("11.0.0.1") and not inside("::1") and not inside("unix")
 
 
+def test_a_router_may_have_as_many_connections_as_the_system_allows() -> None:
+    program = (
+        "import resource; from router.listening import allow_connections; kind = resource.RLIMIT_NOFILE; "
+        "most = resource.getrlimit(kind)[1]; resource.setrlimit(kind, (64, most)); allow_connections(); "
+        "assert resource.getrlimit(kind) == (most, most), resource.getrlimit(kind)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_a_worker_imports_no_framework_no_client_and_no_kubernetes() -> None:
     code = "import sys, router.__main__; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
