@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -42,6 +43,14 @@ class LazyGroup(click.Group):
         command = import_module(f"cloudbase.commands.{self.commands_known[cmd_name][0]}").command
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if near := get_close_matches(args[0], self.commands_known, n=1):
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", error.ctx) from error
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -149,9 +149,7 @@ def _refusal(answer: httpx2.Response) -> CommandError:
         problem = {}
     problem = problem if isinstance(problem, dict) else {}
     text = str(problem.get("detail") or problem.get("title") or f"the platform answered {answer.status_code}")
-    fields = [
-        f"\n  {each['field']}: {each['message']}" for each in problem.get("errors", []) if {"field", "message"} <= set(each)
-    ]
+    fields = [f"{each['field']}: {each['message']}" for each in problem.get("errors", []) if {"field", "message"} <= set(each)]
     if answer.status_code == 401:
         elsewhere = "kubectl" in text  # a cluster's own words say where a token is to be had
         here = "the token is in .cloudbase/token: run this in the platform's folder, or give --data DIR or --token"
@@ -160,4 +158,12 @@ def _refusal(answer: httpx2.Response) -> CommandError:
         return NotFound(text, "`cloudbase list` shows what there is")
     if answer.status_code >= 500:
         return Failed(text, "look at the platform's log")
-    return Refused(text + "".join(fields))
+    return Refused(_with_fields(text, fields))
+
+
+def _with_fields(text: str, fields: list[str]) -> str:
+    """The problem's detail, and a line for each field that is wrong: nothing is said twice where the detail has them, too."""
+    said = bool(fields) and all(field in text for field in fields)
+    if said and len(fields) == 1:
+        return text
+    return "\n  ".join([f"{len(fields)} fields are wrong:" if said else text, *fields])

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from cloudbase.client import Client, View
 from cloudbase.errors import Failed, TookTooLong
+
+if TYPE_CHECKING:  # it imports httpx2, which `--help` does not need
+    from cloudbase.client import Client, View
 
 Event = dict[str, str]  # "time", "type" (a condition, or "Build"), "status" (the condition's), "reason", "message"
 
 
-def follow(client: Client, name: str, told: Callable[[Event], None], within: float = 300.0) -> View:
-    """Tell every event until the function is Ready. Raises Failed with the reason, TookTooLong after `within` seconds."""
+def follow(client: Client, name: str, step: Callable[[str, str], None], within: float = 300.0) -> View:
+    """Give `step` every line and its mood until the function is Ready.
+
+    Raises Failed with the reason, TookTooLong after `within` seconds.
+    """
     try:
         for event in client.events(name, within=within):
-            told(event)
+            if line := told(event):
+                step(*line)
     except TookTooLong as error:
         hint = f"it goes on by itself: see `cloudbase describe {name}`, or wait longer with --timeout"
         raise TookTooLong(f"{name} is not ready after {within:g} s", hint) from error
     view = client.get(name)
     if not view["ready"] and not waiting(view):
-        raise Failed(f"{name} did not become ready: {explanation(view)}", f"`cloudbase logs {name}` shows what it wrote")
+        raise Failed(f"{name} did not become ready: {explanation(view)}", remedy(view))
     return view
 
 
@@ -65,6 +72,15 @@ def explanation(view: View) -> str:
     if first is None:
         return str(view.get("reason") or "no reason is known")
     return f"{first['reason']}: {first['message']}" if first.get("reason") else str(first["message"])
+
+
+def remedy(view: View) -> str:
+    """What to do about one that is not ready: what a build wrote was told, what a start wrote is in the log."""
+    conditions = view.get("status", {}).get("conditions", [])
+    if not any((each.get("type"), each.get("status")) == ("Built", "False") for each in conditions):
+        return f"`cloudbase logs {view['name']}` shows what it wrote"
+    serving = served(view)
+    return "mend that and deploy again" + (f"; until then {serving} goes on serving" if serving else "")
 
 
 def state(view: View) -> str:

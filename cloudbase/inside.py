@@ -41,7 +41,7 @@ def deploy(place: Place, folder: Path, name: str | None = None) -> View:
     name, spec = manifest.function(folder, name, None, (), {})
     with Client(place) as client:
         client.put(name, spec, pack(folder).archive)
-        return follow(client, name, lambda event: None)
+        return follow(client, name, lambda line, mood: None)
 
 
 async def _deploy_watched(place: Place, folder: Path) -> None:

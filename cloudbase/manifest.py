@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudbase.errors import Misused
+from cloudbase.pack import expect_folder
 
 FILE = "cloudbase.toml"
 _NODE = ("package.json", "*.js", "*.mjs", "*.cjs")
@@ -27,7 +28,9 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Misused(f"cannot read {path}: {error}", "its fields are in docs/function.md") from error
+        raise Misused(
+            f"cannot read {path}: {error}", 'text stands in quotes (name = "hello"); docs/function.md has the fields'
+        ) from error
 
 
 def function(
@@ -79,8 +82,9 @@ def image_name(image: str) -> str:
 def detect(folder: Path) -> str:
     """The runtime, by the files at the top of the folder: where they tell neither or both, a Dockerfile counts.
 
-    Raises Misused where there is none either.
+    Raises Misused where there is none either, or no folder.
     """
+    expect_folder(folder)
     node = any(_there(folder, pattern) for pattern in _NODE)
     python = any(_there(folder, pattern) for pattern in _PYTHON)
     if node != python:

@@ -24,6 +24,9 @@ class Packed:
     files: int
     size: int  # bytes before compression
 
+    def __str__(self) -> str:
+        return f"{self.files} file{'' if self.files == 1 else 's'}, {self.size / 1024:.1f} KiB,"
+
 
 def pack(folder: Path) -> Packed:
     """The folder as a tar.gz. Raises Misused: no folder, nothing in it, too large, a link that leaves it, an unreadable file."""
@@ -42,9 +45,14 @@ def pack(folder: Path) -> Packed:
 
 def walk(folder: Path) -> Iterator[Path]:
     """The files to deploy, sorted: .cloudbaseignore (or, without one, .gitignore) and the usual leftovers left out."""
+    expect_folder(folder)
+    yield from _walk(folder, folder, _patterns(folder))
+
+
+def expect_folder(folder: Path) -> None:
+    """Raises Misused where there is none."""
     if not folder.is_dir():
         raise Misused(f"{folder} is {'a file, not a folder' if folder.exists() else 'not there'}", "give the function's folder")
-    yield from _walk(folder, folder, _patterns(folder))
 
 
 def _patterns(folder: Path) -> tuple[Pattern, ...]:

@@ -8,8 +8,8 @@ import click
 
 from cloudbase import manifest
 from cloudbase import output as shown
-from cloudbase.commands.deploy import show
 from cloudbase.commands.options import connect, connects, prints, waits
+from cloudbase.deploying import follow
 from cloudbase.pack import pack
 from cloudbase.place import Place
 
@@ -26,16 +26,14 @@ def command(place: Place, folder: Path, name: str | None, runtime: str | None, w
 
     Nothing changes for who calls it until `cloudbase deploy NAME` releases what was built.
     """
-    from cloudbase.deploying import follow
-
     stated, spec = manifest.function(folder, name, runtime, (), {})
     spec["deploy"] = "manual"
     packed = pack(folder)
     with connect(place) as client, shown.progress() as progress:
-        progress.step(f"Sending {packed.files} files, {packed.size / 1024:.1f} KiB, as {stated}", "progress")
+        progress.step(f"Sending {packed} as {stated}", "progress")
         view, _ = client.put(stated, spec, packed.archive)
         if wait:
-            view = follow(client, stated, lambda event: show(progress, event), timeout)
+            view = follow(client, stated, progress.step, timeout)
     if output == "json":
         shown.as_json(view)
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudbase import output as shown
-from cloudbase.commands.options import connect, connects, names
+from cloudbase.commands.options import connect, connects, names, within
 from cloudbase.errors import Misused, NotFound, TookTooLong
 from cloudbase.place import Place
 
@@ -23,7 +23,7 @@ LOOK_AGAIN = 0.1  # seconds between looks whether it is gone
 @names
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--wait/--no-wait", default=True, help="Wait until its last process is gone.  [default: wait]")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, help="Seconds to wait.")
+@within(60)
 @connects
 def command(place: Place, name: str, yes: bool, wait: bool, timeout: float) -> None:
     """Delete a function.

@@ -9,6 +9,7 @@ import click
 from cloudbase import manifest
 from cloudbase import output as shown
 from cloudbase.commands.options import connect, connects, prints, waits
+from cloudbase.deploying import follow, pinned, waiting
 from cloudbase.errors import NotFound
 from cloudbase.pack import pack
 from cloudbase.place import Place
@@ -47,8 +48,6 @@ def command(
 
     With the NAME of a function instead of a folder, what was built of it and waits (`deploy = "manual"`) is released.
     """
-    from cloudbase.deploying import follow, pinned, waiting  # imports httpx2, which `--help` does not need
-
     if _named(folder) and not (name or runtime or image or env):
         _release(place, str(folder), wait, timeout, output)
         return
@@ -56,11 +55,10 @@ def command(
     stated, spec = manifest.function(folder, name, runtime, env, scaling, image)
     packed = pack(folder) if manifest.sent(spec) else None
     with connect(place) as client, shown.progress() as progress:
-        what = f"{packed.files} files, {packed.size / 1024:.1f} KiB," if packed else "the settings"
-        progress.step(f"Sending {what} as {stated}", "progress")
+        progress.step(f"Sending {packed or 'the settings'} as {stated}", "progress")
         view, created = client.put(stated, spec, packed.archive if packed else None)
         if wait:
-            view = follow(client, stated, lambda event: show(progress, event), timeout)
+            view = follow(client, stated, progress.step, timeout)
     if output == "json":
         shown.as_json(view)
         return
@@ -80,15 +78,14 @@ def _named(target: Path) -> bool:
 
 
 def _release(place: Place, name: str, wait: bool, timeout: float, output: str) -> None:
-    from cloudbase.deploying import follow, pinned
-
     with connect(place) as client, shown.progress() as progress:
         try:
             view = client.release(name)
         except NotFound as error:
-            raise NotFound(f"there is neither a folder nor a function {name}", error.next_step) from error
+            hint = f"{error.next_step}; `cloudbase init --runtime node {name}` writes a new one's folder"
+            raise NotFound(f"there is neither a folder nor a function {name}", hint) from error
         if wait:
-            view = follow(client, name, lambda event: show(progress, event), timeout)
+            view = follow(client, name, progress.step, timeout)
     if output == "json":
         shown.as_json(view)
         return
@@ -96,11 +93,3 @@ def _release(place: Place, name: str, wait: bool, timeout: float, output: str) -
     if stays := pinned(view):
         shown.note(stays, "")
     click.echo(view.get("url", ""))
-
-
-def show(progress: shown.Progress, event: dict[str, str]) -> None:
-    """One event of the deployment."""
-    from cloudbase.deploying import told
-
-    if step := told(event):
-        progress.step(*step)

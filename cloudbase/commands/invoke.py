@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from cloudbase import output as shown
-from cloudbase.commands.options import connect, connects_but_data, names
+from cloudbase.commands.options import connect, connects_but_data, names, within
 from cloudbase.errors import Failed, Misused, NoPlatform, NotFound, TookTooLong
 from cloudbase.place import Place
 
@@ -24,7 +24,7 @@ from cloudbase.place import Place
 @click.option("--path", default="/", metavar="PATH", show_default=True, help="Path and query below /fn/NAME.")
 @click.option("--header", "-H", "headers", metavar="NAME:VALUE", multiple=True, help="A header; may be repeated.")
 @click.option("--include", "-i", is_flag=True, help="Print the answer's head, too.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120.0, show_default=True, help="Seconds to wait.")
+@within(120)
 @click.option("--listen", metavar="HOST:PORT", help="The router's address.  [default: as the data folder says]")
 @connects_but_data
 def command(

@@ -13,7 +13,7 @@ from cloudbase.place import Place
 @click.command("logs")
 @names
 @click.option("--follow", "-f", is_flag=True, help="Go on with what it writes from now on, until Ctrl-C.")
-@click.option("--tail", "-n", type=click.IntRange(min=0), default=100, show_default=True, help="Lines of the past.")
+@click.option("--tail", "-n", type=click.IntRange(min=0), default=100, show_default=True, metavar="N", help="Lines of the past.")
 @click.option("--replica", default="", metavar="NAME", help="Only this replica's lines.")
 @click.option("--timestamps", "-t", is_flag=True, help="Print when each line was written, and by which replica.")
 @prints

@@ -64,9 +64,13 @@ def prints(command: Command) -> Command:
 
 def waits(command: Command) -> Command:
     """Add --wait/--no-wait and --timeout, passed on under these names."""
-    seconds = click.FloatRange(min=0, min_open=True)
-    timeout = click.option("--timeout", type=seconds, default=300.0, show_default=True, help="Seconds to wait.")
-    return click.option("--wait/--no-wait", default=True, help="Wait until it is ready.  [default: wait]")(timeout(command))
+    return click.option("--wait/--no-wait", default=True, help="Wait until it is ready.  [default: wait]")(within(300)(command))
+
+
+def within(seconds: float) -> Callable[[Command], Command]:
+    """Add --timeout with this default, passed on under its name."""
+    kind = click.FloatRange(min=0, min_open=True)
+    return click.option("--timeout", type=kind, default=seconds, show_default=True, metavar="SECONDS", help="Wait no longer.")
 
 
 def names(command: Command) -> Command:

@@ -6,6 +6,7 @@ import click
 
 from cloudbase import output as shown
 from cloudbase.commands.options import connect, connects, names, waits
+from cloudbase.deploying import follow
 from cloudbase.place import Place
 
 
@@ -18,10 +19,8 @@ def command(place: Place, name: str, wait: bool, timeout: float) -> None:
 
     Its processes read their Secrets and variables again; the old revision serves until the new one is ready.
     """
-    from cloudbase.deploying import follow, told
-
     with connect(place) as client, shown.progress() as progress:
         client.redeploy(name)
         if wait:
-            follow(client, name, lambda event: progress.step(*step) if (step := told(event)) else None, timeout)
+            follow(client, name, progress.step, timeout)
     shown.note(f"Redeployed {name}" if wait else f"{name} is being redeployed", "ready" if wait else "")

@@ -6,6 +6,7 @@ import click
 
 from cloudbase import output as shown
 from cloudbase.commands.options import connect, connects, names, waits
+from cloudbase.deploying import follow, served
 from cloudbase.place import Place
 
 
@@ -19,12 +20,10 @@ def command(place: Place, name: str, to: str, wait: bool, timeout: float) -> Non
 
     It lasts until `--to newest`, or until a folder is deployed that says nothing of `traffic`. `cloudbase revisions` lists them.
     """
-    from cloudbase.deploying import follow, served, told
-
     with connect(place) as client, shown.progress() as progress:
         view = client.rollback(name, to)
         wanted = [share["revision"] for share in view["spec"].get("traffic", [])]
         if wait:
-            view = follow(client, name, lambda event: progress.step(*step) if (step := told(event)) else None, timeout)
+            view = follow(client, name, progress.step, timeout)
     now = (served(view) if wait else wanted[0] if wanted else "the newest") or "the newest"
     shown.note(f"{name}: {now} {'has' if wait else 'gets'} the traffic", "ready" if wait else "")

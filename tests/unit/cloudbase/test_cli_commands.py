@@ -84,7 +84,10 @@ def test_a_deployment_that_fails_ends_with_1_and_the_reason(run: Run, api: FakeA
     api.outcome = {"ready": False, "reason": "BuildFailed", "status": {"conditions": conditions}}
     done = run("deploy", "--name", "f")
     assert done.exit_code == 1
-    assert "Error: f did not become ready: SyntaxError: handler.py:1: invalid syntax\nNext: `cloudbase logs f`" in done.stderr
+    assert (
+        "Error: f did not become ready: SyntaxError: handler.py:1: invalid syntax\nNext: mend that and deploy again\n"
+        in done.stderr
+    )
 
 
 def test_a_spec_that_is_refused_ends_with_4_and_every_wrong_field(run: Run, api: FakeApi, home: Path) -> None:
@@ -97,6 +100,11 @@ def test_a_spec_that_is_refused_ends_with_4_and_every_wrong_field(run: Run, api:
     done = run("deploy", "--runtime", "rust", "--name", "f")
     assert done.exit_code == 4
     assert done.stderr.endswith('accepted.\n  runtime: there is no runtime "rust"\n  scaling.max: from 1\n')
+    api.refusal = problem(422, 'runtime: there is no runtime "rust"; scaling.max: from 1', errors=errors)
+    told = run("deploy", "--runtime", "rust", "--name", "f").stderr
+    assert told.endswith('Error: 2 fields are wrong:\n  runtime: there is no runtime "rust"\n  scaling.max: from 1\n')
+    api.refusal = problem(422, "scaling.max: from 1", errors=errors[1:])
+    assert run("deploy", "--runtime", "rust", "--name", "f").stderr.endswith("Error: scaling.max: from 1\n")
 
 
 @pytest.mark.parametrize(
@@ -121,9 +129,18 @@ def test_what_makes_no_sense_ends_with_2_before_anything_is_sent(
     assert api.seen == []
 
 
-def test_deploying_what_is_no_folder_says_so(run: Run) -> None:
+def test_deploying_what_is_no_folder_says_so(run: Run, home: Path) -> None:
     done = run("deploy", "nowhere", "--runtime", "node")
     assert (done.exit_code, done.stderr) == (2, "Error: nowhere is not there\nNext: give the function's folder\n")
+    write(home / "f", index__js="")
+    done = run("deploy", "f/index.js")
+    assert (done.exit_code, done.stderr) == (2, "Error: f/index.js is a file, not a folder\nNext: give the function's folder\n")
+
+
+def test_a_command_that_is_mistyped_is_told_with_the_nearest_that_there_is(run: Run) -> None:
+    done = run("depoly")
+    assert (done.exit_code, "No such command 'depoly'. Did you mean 'deploy'?" in done.stderr) == (2, True)
+    assert "Did you mean" not in run("xyzzy").stderr
 
 
 def test_list_prints_items_as_json(run: Run, api: FakeApi) -> None:

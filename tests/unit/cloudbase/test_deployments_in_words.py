@@ -8,7 +8,7 @@ import pytest
 from fake_management_api import view
 
 from cloudbase import sample
-from cloudbase.deploying import explanation, state, told
+from cloudbase.deploying import explanation, remedy, state, told
 from cloudbase.errors import Failed
 from controller.local import toolchain
 
@@ -47,6 +47,18 @@ def test_the_first_condition_that_is_false_explains_before_ready_repeats_it() ->
     assert explanation(failed) == "SyntaxError: x.py:1"
     assert explanation(seen(condition("Ready", "False", "CrashLoop", "ends"))) == "CrashLoop: ends"
     assert explanation(seen(reason="Pending")) == "Pending"
+
+
+def test_a_start_that_failed_is_read_in_the_log_and_a_build_that_failed_is_mended() -> None:
+    assert (
+        remedy(seen(condition("Built", "True"), condition("Deployed", "False", "CrashLoop")))
+        == "`cloudbase logs f` shows what it wrote"
+    )
+    unbuilt = seen(condition("Built", "False", "SyntaxError", "x.py:1"))
+    unbuilt["status"]["revision"] = "f-00002"
+    assert remedy(unbuilt) == "mend that and deploy again; until then f-00002 goes on serving"
+    unbuilt["status"]["revision"] = ""
+    assert remedy(unbuilt) == "mend that and deploy again"
 
 
 def test_a_list_shows_the_state_in_a_word_or_two() -> None:
