@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from controller.local import toolchain
@@ -75,12 +76,10 @@ def cold_start(running: Platform) -> tuple[float, str]:
 
 def bare_start() -> float:
     """Milliseconds from starting node with the same server until its answer is read."""
-    port = _free_port()
-    command = RUNTIMES["node"].command(toolchain.program("node")[0])
-    # The environment that the platform passes on as well: NODE_EXTRA_CA_CERTS alone costs some versions of Node 40 ms.
-    env = {**inherited(environment()), "PORT": str(port), "HOST": "127.0.0.1", "CLOUDBASE_FUNCTION": "hello"}
+    port = free_port()
+    begin = bare_server(port)
     start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=SAMPLE, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = begin()
     try:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as client:
             client.sock = _connected(port)
@@ -96,6 +95,21 @@ def bare_start() -> float:
         process.wait()
 
 
+def bare_server(port: int) -> Callable[[], subprocess.Popen[bytes]]:
+    """What starts, by hand, the server that a function of this sample runs in."""
+    command = RUNTIMES["node"].command(toolchain.program("node")[0])
+    # The environment that the platform passes on as well: NODE_EXTRA_CA_CERTS alone costs some versions of Node 40 ms.
+    env = {**inherited(environment()), "PORT": str(port), "HOST": "127.0.0.1", "CLOUDBASE_FUNCTION": "hello"}
+    return lambda: subprocess.Popen(command, cwd=SAMPLE, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
 def _connected(port: int) -> socket.socket:
     deadline = time.perf_counter() + PATIENCE
     while True:
@@ -105,12 +119,6 @@ def _connected(port: int) -> socket.socket:
             if time.perf_counter() > deadline:
                 raise
             time.sleep(ASK)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

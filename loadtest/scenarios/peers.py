@@ -13,13 +13,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from controller.local import toolchain
-from controller.local.launch import inherited
-from loadtest.coldstart import SAMPLE, bare_start
+from loadtest.coldstart import bare_server, bare_start, free_port
 from loadtest.compare import place
-from loadtest.local import environment
 from loadtest.scenarios.target import Failed
-from runtimes.catalog import RUNTIMES
 
 CONFIG = Path(place.__file__).with_name("configs") / "nginx.conf"
 START = 10.0  # seconds
@@ -55,8 +51,8 @@ class Here:
         program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
         if program is None:
             raise Failed("needs nginx, which it compares with: apt-get install nginx-light")
-        server, listen = _free_port(), _free_port()
-        with tempfile.TemporaryDirectory() as folder, _ended(_bare(server)):
+        server, listen = free_port(), free_port()
+        with tempfile.TemporaryDirectory() as folder, _ended(bare_server(server)()):
             path = Path(folder) / "nginx.conf"
             path.write_text(configuration(folder, f"127.0.0.1:{listen}", f"127.0.0.1:{server}"))
             command = [program, "-c", str(path), "-p", folder]
@@ -72,13 +68,6 @@ def configuration(folder: str, listen: str, upstream: str) -> str:
     for word, value in {"@DIR@": folder, "@LISTEN@": listen, "@UPSTREAM@": upstream}.items():
         text = text.replace(word, value)
     return text
-
-
-def _bare(port: int) -> subprocess.Popen[bytes]:
-    """The server that a function of this sample runs in, started by hand."""
-    command = RUNTIMES["node"].command(toolchain.program("node")[0])
-    env = {**inherited(environment()), "PORT": str(port), "HOST": "127.0.0.1", "CLOUDBASE_FUNCTION": "hello"}
-    return subprocess.Popen(command, cwd=SAMPLE, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
@@ -100,9 +89,3 @@ def _until_listening(port: int) -> None:
             if time.monotonic() > deadline:
                 raise Failed(f"nothing listens on port {port}: {error}") from error
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port

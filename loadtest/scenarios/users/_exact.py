@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from locust import events
+from locust.rpc import Message
+from locust.runners import WorkerRunner
 
 _taken: dict[str, list[float]] = defaultdict(list)
 
@@ -48,6 +50,15 @@ def _note(name: str, response_time: float, exception: Exception | None, **_: Any
 def _report(data: dict[str, Any], **_: Any) -> None:
     data["exact"] = dict(_taken)
     _taken.clear()
+
+
+@events.test_stop.add_listener
+def _report_the_rest(environment: Any, **_: Any) -> None:
+    """Before a worker says that it has stopped: the master listens to no report that comes later, and its period is 3 s."""
+    if isinstance(environment.runner, WorkerRunner):
+        data: dict[str, Any] = {}
+        environment.events.report_to_master.fire(client_id=environment.runner.client_id, data=data)
+        environment.runner.client.send(Message("stats", data, environment.runner.client_id))
 
 
 @events.worker_report.add_listener

@@ -77,6 +77,7 @@ def test_workers_call_their_release_s_master(release: str) -> None:
         {"image": {"digest": "sha256:abc"}},
         {"service": {"type": "ExternalName"}},
         {"web": {}},
+        {"stopTimeout": 0},
     ],
 )
 def test_values_that_cannot_work_are_refused(values: dict[str, Any]) -> None:
