@@ -1,5 +1,5 @@
-"""Holds the documentation against the repository: links resolve, `make` targets and commands exist, and each block of commands
-says which test runs it. Run by `make docs`."""
+"""Holds the documentation against the repository: links resolve, `make` targets and commands exist, README leads to every
+page of docs/, and each block of commands says which test runs it. Run by `make docs`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,18 @@ def broken_links(page: Path, text: str) -> Iterator[str]:
             yield f"link to {target}: no such heading"
 
 
+def reached(page: Path, known: set[Path] | None = None) -> set[Path]:
+    """The pages that links lead to from this one, itself included; a link to a folder leads to all that lie in it."""
+    known = known if known is not None else {page}
+    names = {target.partition("#")[0] for target in LINK.findall(page.read_text())} - {""}
+    for place in sorted((page.parent / name).resolve() for name in names):
+        for found in sorted(place.glob("*.md")) if place.is_dir() else [place]:
+            if found not in known and found.suffix == ".md" and found.is_file():
+                known.add(found)
+                reached(found, known)
+    return known
+
+
 def unknown_targets(text: str, targets: set[str]) -> Iterator[str]:
     """`make` targets that the Makefile does not have."""
     for name in MAKE.findall(text):
@@ -69,12 +81,14 @@ def main() -> int:
     """Print what is wrong, a line each; 1 if anything is."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = command_names()
-    wrong = 0
+    wrong, there = 0, reached(ROOT / "README.md")
     for page in pages():
         text = page.read_text()
         messages = [*broken_links(page, text), *unknown_targets(text, targets), *unknown_commands(text, commands)]
         if page.parent.name != "changelog.d":
             messages += unmarked(page, text)
+        if page.is_relative_to(ROOT / "docs") and page not in there:
+            messages.append("nothing leads here from README.md: name it in the table there, or on a page of its subject")
         for message in messages:
             print(f"{page.relative_to(ROOT)}: {message}")
             wrong += 1
