@@ -21,6 +21,7 @@ from tests.mutants.planted import DEFECTS, WIDE, Defect
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
+OWN = "--ignore=tests/unit/router/test_planted_defects.py"  # it looks for the source without a defect, so it would catch them all
 PATIENCE = 180  # seconds after which a defect that hangs the tests counts as caught
 FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
 
@@ -61,7 +62,7 @@ class Copy:
         before = path.read_text()
         path.write_text(planted(before, defect))
         try:
-            return next((found for test in defect.tests if (found := self.test(test))), "") or self.test(*WIDE)
+            return next((found for test in defect.tests if (found := self.test(test))), "") or self.test(OWN, *WIDE)
         finally:
             path.write_text(before)
 

@@ -331,6 +331,28 @@ WIRES = (
         (HOSTILE_ANSWERS,),
     ),
     Defect("the last second of an idle connection", "router/wire/pool.py", "seconds - 1.0", "seconds + 60.0", (FUNCTIONS,)),
+    Defect(
+        "a promise of no time taken for none",
+        RESPONSE,
+        "return max(1, int(timeout)) if timeout else 0",
+        "return int(timeout) if timeout else 0",
+        (BROKEN,),
+    ),
+    Defect("what follows a large body, sent as a part of it", CLIENT, "stop = min(start + length, end)", "stop = end", (WIRE,)),
+    Defect(
+        "what follows a large body, lost",
+        CLIENT,
+        "        self.buf = VIEW[stop:end].tobytes()\n        self.exchange",
+        '        self.buf = b""\n        self.exchange',
+        (WIRE,),
+    ),
+    Defect(
+        "a listener that spins without descriptors",
+        "router/wire/listener.py",
+        "        self.clients.poller.change(self.sock.fileno(), 0)\n",
+        "",
+        (CLIENTS,),
+    ),
 )
 
 LEDGER = "tests/unit/router_kube/test_ledger_of_slots.py"

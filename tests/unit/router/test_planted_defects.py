@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.__main__ import planted
+from tests.mutants.__main__ import OWN, planted
 from tests.mutants.planted import DEFECTS, WIDE, Defect
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,3 +24,7 @@ def test_a_planted_defect_applies_exactly_once_and_leaves_a_program(defect: Defe
 def test_the_defects_are_many_and_each_has_a_name() -> None:
     assert len(DEFECTS) >= 20
     assert len({defect.name for defect in DEFECTS}) == len(DEFECTS)
+
+
+def test_these_tests_catch_no_defect_by_themselves() -> None:
+    assert f"--ignore={Path(__file__).relative_to(ROOT)}" == OWN
