@@ -79,7 +79,8 @@ def kubeconfig() -> str:
 
 def router(environ: Mapping[str, str] | None = None) -> RouterSettings:
     """The data plane's own settings, by ROUTER_* variables and the file that ROUTER_CONFIG names. Raises Misused."""
-    from router.settings import BadSetting, load  # only the platform needs the router's code
+    from router.options import BadSetting  # only the platform needs the router's code
+    from router.settings import load
 
     try:
         return load({}, os.environ if environ is None else environ)

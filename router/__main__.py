@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,8 @@ from router.dataplane import DataPlane
 from router.interpreter import announce
 from router.listening import allow_connections, bind, bind_all, name_of
 from router.model import Backend, Endpoint, Route, RouteKey
-from router.settings import BadSetting, Settings, load
+from router.options import BadSetting, add_flags, given
+from router.settings import Settings, load
 from router.wire.poller import new_event_loop
 from router.workers.errors import WorkerFailed
 
@@ -111,11 +111,9 @@ def parse(arguments: list[str]) -> tuple[Settings, list[Route]]:
     parser.add_argument("--routes", default="", metavar="FILE", help='TOML lines `name = "address,address"`')
     parser.add_argument("--config", default="", metavar="FILE", help="settings as TOML")
     parser.add_argument("--kube", action="store_true", help="routes from a Kubernetes cluster: `--kube --help` tells more")
-    for one in fields(Settings):
-        parser.add_argument("--" + one.name.replace("_", "-"), help=f"{one.metadata['meaning']} (default {one.default!r})")
+    add_flags(parser, Settings)
     options = vars(parser.parse_args(arguments))
-    flags = {one.name: options[one.name] for one in fields(Settings) if options[one.name] is not None}
-    settings = load(flags, os.environ, options["config"])
+    settings = load(given(options, Settings), os.environ, options["config"])
     routes = [static_route(text) for text in options["route"]]
     return settings, routes + (read_routes(options["routes"]) if options["routes"] else [])
 

@@ -8,58 +8,50 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from router.address import parse_address
 from router.http1.sender import Limits
+from router.options import BadSetting, check_least, converted, setting, stated
 from router.switchboard import Patience
 from router.wire.listener import Times
 
 PREFIX = "ROUTER_"
 
 
-class BadSetting(ValueError):
-    """A setting that cannot be: the message names it, where it came from, and what it must be."""
-
-
-def _setting(default: Any, meaning: str, least: float | None = None) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "least": least})
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for all routes of a router."""
 
-    listen: str = _setting("127.0.0.1:8080", 'where clients connect: "host:port", "[ipv6]:port" or "unix:/path"')
-    workers: int = _setting(0, "processes that move requests, besides the one that decides; 0 = one process does both", 0)
-    head_size: int = _setting(65536, "bytes of a request or response head: 431, 502", 1024)
-    head_fields: int = _setting(100, "field lines of a request head: 431", 1)
-    target_size: int = _setting(8192, "bytes of a request target: 414", 64)
-    head_timeout: float = _setting(15.0, "seconds from a head's first byte to its last: 408", 0.05)
-    idle_timeout: float = _setting(75.0, "seconds that a client's connection may be idle between requests", 0.05)
-    body_idle_timeout: float = _setting(60.0, "seconds between bytes of a request body: 408", 0.05)
-    flush_timeout: float = _setting(30.0, "seconds that a client may take for the end of its last answer", 0.05)
-    linger_timeout: float = _setting(2.0, "seconds that a client may take to close after its last answer", 0.05)
-    connect_timeout: float = _setting(2.0, "seconds for one attempt to connect to an endpoint", 0.01)
-    reconnect_timeout: float = _setting(5.0, "seconds of further attempts while every endpoint refuses: 502", 0)
-    tries: int = _setting(3, "sends and connects of one request while there is another endpoint", 1)
-    hold_size: int = _setting(65536, "bytes of one request's body that are read ahead while it waits", 1)
-    upstream_idle: float = _setting(50.0, "seconds that a connection to an endpoint is kept idle", 0)
-    upstream_idle_connections: int = _setting(512, "idle connections kept to one endpoint", 0)
-    trusted: tuple[str, ...] = _setting((), "networks whose X-Forwarded-* lines are believed, as CIDR")
-    proxy_protocol: tuple[str, ...] = _setting((), "networks that must begin a connection with PROXY protocol v2, as CIDR")
-    tls_certificate: str = _setting("", "PEM file of the certificate chain; with it clients speak TLS")
-    tls_key: str = _setting("", "PEM file of its key")
-    access_log: float = _setting(0.0, "share of requests that are written to the access log: 0 none, 1 all", 0)
-    drain_delay: float = _setting(0.0, "seconds that a stopping router is not ready but still accepts", 0)
-    drain_grace: float = _setting(30.0, "seconds that a stopping router gives what is in flight", 0)
+    listen: str = setting("127.0.0.1:8080", 'where clients connect: "host:port", "[ipv6]:port" or "unix:/path"')
+    workers: int = setting(0, "processes that move requests, besides the one that decides; 0 = one process does both", 0)
+    head_size: int = setting(65536, "bytes of a request or response head: 431, 502", 1024)
+    head_fields: int = setting(100, "field lines of a request head: 431", 1)
+    target_size: int = setting(8192, "bytes of a request target: 414", 64)
+    head_timeout: float = setting(15.0, "seconds from a head's first byte to its last: 408", 0.05)
+    idle_timeout: float = setting(75.0, "seconds that a client's connection may be idle between requests", 0.05)
+    body_idle_timeout: float = setting(60.0, "seconds between bytes of a request body: 408", 0.05)
+    flush_timeout: float = setting(30.0, "seconds that a client may take for the end of its last answer", 0.05)
+    linger_timeout: float = setting(2.0, "seconds that a client may take to close after its last answer", 0.05)
+    connect_timeout: float = setting(2.0, "seconds for one attempt to connect to an endpoint", 0.01)
+    reconnect_timeout: float = setting(5.0, "seconds of further attempts while every endpoint refuses: 502", 0)
+    tries: int = setting(3, "sends and connects of one request while there is another endpoint", 1)
+    hold_size: int = setting(65536, "bytes of one request's body that are read ahead while it waits", 1)
+    upstream_idle: float = setting(50.0, "seconds that a connection to an endpoint is kept idle", 0)
+    upstream_idle_connections: int = setting(512, "idle connections kept to one endpoint", 0)
+    trusted: tuple[str, ...] = setting((), "networks whose X-Forwarded-* lines are believed, as CIDR")
+    proxy_protocol: tuple[str, ...] = setting((), "networks that must begin a connection with PROXY protocol v2, as CIDR")
+    tls_certificate: str = setting("", "PEM file of the certificate chain; with it clients speak TLS")
+    tls_key: str = setting("", "PEM file of its key")
+    access_log: float = setting(0.0, "share of requests that are written to the access log: 0 none, 1 all", 0)
+    drain_delay: float = setting(0.0, "seconds that a stopping router is not ready but still accepts", 0)
+    drain_grace: float = setting(30.0, "seconds that a stopping router gives what is in flight", 0)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            _check(one.name, getattr(self, one.name), one.metadata["least"])
+        check_least(self, PREFIX)
         if bool(self.tls_certificate) != bool(self.tls_key):
             raise BadSetting("tls_certificate and tls_key must both be set, or neither")
         if self.access_log > 1:
@@ -87,15 +79,16 @@ class Settings:
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], config: str = "") -> Settings:
     """Settings from flags (by name), the environment and a TOML file. Raises BadSetting."""
-    values: dict[str, Any] = {}
-    for name, value in _read(config or environ.get(PREFIX + "CONFIG", "")).items():
-        values[name] = _convert(name, value, f"in {config or environ[PREFIX + 'CONFIG']}")
-    for one in fields(Settings):
-        if PREFIX + one.name.upper() in environ:
-            values[one.name] = _convert(one.name, environ[PREFIX + one.name.upper()], f"in {PREFIX}{one.name.upper()}")
-        if one.name in flags:
-            values[one.name] = _convert(one.name, flags[one.name], f"in --{one.name.replace('_', '-')}")
-    return Settings(**values)
+    return Settings(**_in_file(config or environ.get(PREFIX + "CONFIG", "")) | stated(Settings, flags, environ, PREFIX))
+
+
+def _in_file(path: str) -> dict[str, Any]:
+    known = {one.name: one.default for one in fields(Settings)}
+    table = _read(path)
+    for name in table:
+        if name not in known:
+            raise BadSetting(f"there is no setting {name!r} (in {path}); the settings are: {', '.join(known)}")
+    return {name: converted(known[name], value, f"{name} in {path}") for name, value in table.items()}
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -105,29 +98,6 @@ def _read(path: str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadSetting(f"the settings file {path} cannot be read: {error}") from error
-
-
-def _convert(name: str, value: Any, where: str) -> Any:
-    """A value as the setting's type: text from flags and the environment, anything from TOML."""
-    known = {one.name: one.default for one in fields(Settings)}
-    if name not in known:
-        raise BadSetting(f"there is no setting {name!r} ({where}); the settings are: {', '.join(known)}")
-    kind: Any = type(known[name])
-    try:
-        if kind is tuple:
-            parts = value.split(",") if isinstance(value, str) else value
-            return tuple(str(part).strip() for part in parts if str(part).strip())
-        if isinstance(value, bool) or (not isinstance(value, str) and kind is str):
-            raise ValueError
-        return kind(value)
-    except (TypeError, ValueError) as error:
-        words = {int: "a whole number", float: "a number", str: "text", tuple: "a list"}[kind]
-        raise BadSetting(f"{name} {where} must be {words}, was {value!r}") from error
-
-
-def _check(name: str, value: Any, least: float | None) -> None:
-    if least is not None and not value >= least:
-        raise BadSetting(f"{PREFIX}{name.upper()} must be at least {least:g}, was {value!r}")
 
 
 def _check_network(name: str, network: str) -> None:

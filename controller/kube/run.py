@@ -11,7 +11,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import fields
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.routing import BaseRoute
@@ -21,13 +20,14 @@ from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.control import Builds, Control, LostLease
 from controller.kube.names import MANAGER
-from controller.kube.settings import BadSetting, Settings, kubeconfig, load, load_builds
+from controller.kube.settings import Settings, kubeconfig, load, load_builds
 from controller.kube.without import NoBuilds
 from controller.metrics import ControllerMetrics
 from kube.access import Access, BadAccess, InCluster
 from kube.client import Client
 from router import admin
 from router.address import parse_address
+from router.options import BadSetting, add_flags, given
 
 log = logging.getLogger(__name__)
 
@@ -143,16 +143,11 @@ def main(arguments: list[str], mounted: Mounted = nothing) -> int:
 def parse(arguments: list[str]) -> tuple[Settings, BuildSettings | None]:
     """The command line without `--kube`. Raises BadSetting."""
     parser = argparse.ArgumentParser(prog="python -m controller --kube", description=__doc__)
-    for one in fields(Settings):
-        help_ = f"{one.metadata['meaning']} (default {one.default!r})".replace("%", "%%")
-        parser.add_argument(f"--{one.name.replace('_', '-')}", help=help_)
-    for name in (one.name for one in fields(BuildSettings)):
-        parser.add_argument(f"--build-{name.replace('_', '-')}", help="see docs/controller-settings.md")
-    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    own = {one.name for one in fields(Settings)}
-    building = {name.removeprefix("build_"): value for name, value in given.items() if name not in own}
-    settings = load({name: value for name, value in given.items() if name in own}, os.environ)
-    return settings, load_builds(building, os.environ)
+    add_flags(parser, Settings)
+    add_flags(parser, BuildSettings, "build")
+    options = vars(parser.parse_args(arguments))
+    builds = load_builds(given(options, BuildSettings, "build"), os.environ)
+    return load(given(options, Settings), os.environ), builds
 
 
 def _bind(text: str) -> socket.socket:

@@ -8,54 +8,44 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
-from controller.errors import ControllerError
 from controller.kube.build.settings import BuildSettings, problems
 from router.address import parse_address
+from router.options import BadSetting, check_least, setting, stated
 
 PREFIX = "CONTROLLER_"
 BUILD_PREFIX = f"{PREFIX}BUILD_"
-
-
-class BadSetting(ControllerError):
-    """A setting that cannot be: the message names it, where it came from, and what it must be."""
-
-
-def _setting(default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Flags are `--NAME`, variables CONTROLLER_NAME."""
 
-    kube_config: str = _setting("", "kubeconfig file; without it $KUBECONFIG, or the pod's service account")
-    kube_context: str = _setting("", "context of the kubeconfig; without it the current one")
-    namespaces: tuple[str, ...] = _setting((), "namespaces that functions may be in; none = all")
-    url: str = _setting("http://127.0.0.1:8080", "where users reach the routers, told as functions' addresses")
-    lease_namespace: str = _setting("", "namespace of the lease; without it the controller's own")
-    lease: str = _setting("cloudbase-controller", "name of the lease: of several controllers its holder works, the others wait")
-    identity: str = _setting("", "this controller among those of the lease; without it the host's name and a number")
-    admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz, /metrics and the management API answer")
-    webhooks: str = _setting("", "where the API server asks about Functions, HOST:PORT over TLS; none = not served")
-    webhooks_service: str = _setting(
+    kube_config: str = setting("", "kubeconfig file; without it $KUBECONFIG, or the pod's service account")
+    kube_context: str = setting("", "context of the kubeconfig; without it the current one")
+    namespaces: tuple[str, ...] = setting((), "namespaces that functions may be in; none = all")
+    url: str = setting("http://127.0.0.1:8080", "where users reach the routers, told as functions' addresses")
+    lease_namespace: str = setting("", "namespace of the lease; without it the controller's own")
+    lease: str = setting("cloudbase-controller", "name of the lease: of several controllers its holder works, the others wait")
+    identity: str = setting("", "this controller among those of the lease; without it the host's name and a number")
+    admin: str = setting("127.0.0.1:8081", "where /healthz, /readyz, /metrics and the management API answer")
+    webhooks: str = setting("", "where the API server asks about Functions, HOST:PORT over TLS; none = not served")
+    webhooks_service: str = setting(
         "cloudbase-controller-webhooks", "Service that the API server calls them by, and Secret of their certificates"
     )
-    webhooks_names: tuple[str, ...] = _setting((), "other names or addresses that it calls them by; none = the Service's")
-    webhooks_configuration: str = _setting("cloudbase-controller", "name of both webhook configurations")
-    builds: int = _setting(4, "builds at a time")
-    kept_revisions: int = _setting(3, "proven revisions kept of a function beside those in use, to go back to")
-    grace_most: float = _setting(900.0, "seconds that streams may keep a pod that is to end, whatever drainTimeout says")
-    cpu_request: float = _setting(0.1, "part of a function's CPU limit that is reserved for each of its pods")
-    pull_secrets: tuple[str, ...] = _setting((), "Secrets, in every function's namespace, to pull what is built here with")
-    runtime_class: str = _setting("", "RuntimeClass of functions' pods; without it the cluster's default")
+    webhooks_names: tuple[str, ...] = setting((), "other names or addresses that it calls them by; none = the Service's")
+    webhooks_configuration: str = setting("cloudbase-controller", "name of both webhook configurations")
+    builds: int = setting(4, "builds at a time", 1)
+    kept_revisions: int = setting(3, "proven revisions kept of a function beside those in use, to go back to", 0)
+    grace_most: float = setting(900.0, "seconds that streams may keep a pod that is to end, whatever drainTimeout says")
+    cpu_request: float = setting(0.1, "part of a function's CPU limit that is reserved for each of its pods")
+    pull_secrets: tuple[str, ...] = setting((), "Secrets, in every function's namespace, to pull what is built here with")
+    runtime_class: str = setting("", "RuntimeClass of functions' pods; without it the cluster's default")
 
     def __post_init__(self) -> None:
+        check_least(self, PREFIX)
         for wrong, what in (
-            (self.builds < 1, f"BUILDS must be at least 1, was {self.builds}"),
-            (self.kept_revisions < 0, f"KEPT_REVISIONS must be at least 0, was {self.kept_revisions}"),
             (not 1 <= self.grace_most <= 86_400, f"GRACE_MOST must be from 1 to 86400 seconds, was {self.grace_most:g}"),
             (not 0 < self.cpu_request <= 1, f"CPU_REQUEST must be above 0 and at most 1, was {self.cpu_request:g}"),
             (not self.url.startswith(("http://", "https://")), f"URL must begin with http:// or https://, was {self.url!r}"),
@@ -76,12 +66,12 @@ class Settings:
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
     """Settings from flags (by name), then the environment. Raises BadSetting."""
-    return Settings(**_values(Settings, PREFIX, flags, environ))
+    return Settings(**stated(Settings, flags, environ, PREFIX))
 
 
 def load_builds(flags: Mapping[str, str], environ: Mapping[str, str]) -> BuildSettings | None:
     """As `load`, from CONTROLLER_BUILD_NAME; None where no registry is set: nothing can be built then. Raises BadSetting."""
-    values = _values(BuildSettings, BUILD_PREFIX, flags, environ)
+    values = stated(BuildSettings, flags, environ, BUILD_PREFIX, "build")
     if not values.get("registry"):
         return None
     settings = BuildSettings(**values)
@@ -93,46 +83,3 @@ def load_builds(flags: Mapping[str, str], environ: Mapping[str, str]) -> BuildSe
 def kubeconfig(settings: Settings, environ: Mapping[str, str]) -> str:
     """The file to read, "" = the pod's service account."""
     return settings.kube_config or environ.get("KUBECONFIG", "")
-
-
-def _values(kind: type[Any], prefix: str, flags: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for one in fields(kind):
-        flag, variable = f"--{one.name.replace('_', '-')}", prefix + one.name.upper()
-        where = flag if one.name in flags else variable
-        text = flags.get(one.name, environ.get(variable))
-        if text is not None:
-            values[one.name] = _converted(_default(one), text, where)
-    return values
-
-
-def _default(one: Any) -> Any:
-    if one.default is not MISSING:
-        return one.default
-    return one.default_factory() if one.default_factory is not MISSING else ""
-
-
-def _converted(default: Any, text: str, where: str) -> Any:
-    if isinstance(default, bool):
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise BadSetting(f"{where} must be true or false, was {text!r}")
-        return text.lower() in ("true", "1")
-    if isinstance(default, tuple):
-        return _parts(text)
-    if isinstance(default, Mapping):
-        return dict(_pair(part, where) for part in _parts(text))
-    try:
-        return type(default)(text)
-    except (TypeError, ValueError) as error:
-        raise BadSetting(f"{where} must be a number, was {text!r}") from error
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _pair(text: str, where: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise BadSetting(f"{where} must be NAME=VALUE, separated by commas, was {text!r}")
-    return name.strip(), value.strip()

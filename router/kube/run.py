@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
-from dataclasses import fields
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -30,9 +29,10 @@ from router.listening import bind, bind_all, name_of
 from router.meters import Meters
 from router.metrics import RouterMetrics
 from router.model import RouteKey
+from router.options import BadSetting, add_flags, given
 from router.ports import Scaler
 from router.scaling_metrics import AutoscalerMetrics
-from router.settings import BadSetting, Settings
+from router.settings import Settings
 from router.settings import load as settings_of
 from router.wire.poller import new_event_loop
 from router.workers import book
@@ -158,15 +158,11 @@ def parse(arguments: list[str]) -> tuple[Settings, KubeSettings]:
     """The command line without `--kube`. Raises BadSetting."""
     parser = argparse.ArgumentParser(prog="python -m router --kube", description=__doc__)
     parser.add_argument("--config", default="", metavar="FILE", help="settings as TOML")
-    for prefix, kind in (("", Settings), ("kube-", KubeSettings)):
-        for one in fields(kind):
-            flag = "--" + prefix + one.name.replace("_", "-")
-            parser.add_argument(flag, help=f"{one.metadata['meaning']} (default {one.default!r})".replace("%", "%%"))
-    options = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
-    ours = {name.removeprefix("kube_"): value for name, value in options.items() if name.startswith("kube_")}
-    own = {one.name for one in fields(Settings)}
-    theirs = {name: value for name, value in options.items() if name in own}
-    return settings_of(theirs, os.environ, options.get("config", "")), kube_settings_of(ours, os.environ)
+    add_flags(parser, Settings)
+    add_flags(parser, KubeSettings, "kube")
+    options = vars(parser.parse_args(arguments))
+    plane = settings_of(given(options, Settings), os.environ, options["config"])
+    return plane, kube_settings_of(given(options, KubeSettings, "kube"), os.environ)
 
 
 def _port(sock: socket.socket) -> int:

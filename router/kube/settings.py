@@ -5,41 +5,36 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 from urllib.parse import urlsplit
 
 from router.address import parse_address
 from router.kube.intercept import Door
-from router.settings import BadSetting
+from router.options import BadSetting, check_least, setting, stated
 
 PREFIX = "ROUTER_KUBE_"
-
-
-def _setting(default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class KubeSettings:
     """Flags are `--kube-NAME`, variables ROUTER_KUBE_NAME."""
 
-    config: str = _setting("", "kubeconfig file; without it $KUBECONFIG, or the pod's service account")
-    context: str = _setting("", "context of the kubeconfig; without it the current one")
-    namespaces: tuple[str, ...] = _setting((), "namespaces to look for routes in; none = all")
-    lease_namespace: str = _setting("", "namespace of the lease; without it the router's own")
-    lease: str = _setting("cloudbase-router", "name of the lease that the one who scales holds")
-    identity: str = _setting("", "this router among those of the lease; without it the host's name and a number")
-    service: str = _setting("", "the routers' own Service as NAMESPACE/NAME, by which one sees the others; none = it is alone")
-    advertise: tuple[str, ...] = _setting(
+    config: str = setting("", "kubeconfig file; without it $KUBECONFIG, or the pod's service account")
+    context: str = setting("", "context of the kubeconfig; without it the current one")
+    namespaces: tuple[str, ...] = setting((), "namespaces to look for routes in; none = all")
+    lease_namespace: str = setting("", "namespace of the lease; without it the router's own")
+    lease: str = setting("cloudbase-router", "name of the lease that the one who scales holds")
+    identity: str = setting("", "this router among those of the lease; without it the host's name and a number")
+    service: str = setting("", "the routers' own Service as NAMESPACE/NAME, by which one sees the others; none = it is alone")
+    advertise: tuple[str, ...] = setting(
         (), "IP:PORT of the routers as pods reach them, for intercepted Services; none = the pods of the routers' own Service"
     )
-    domain: str = _setting("cluster.local", "the cluster's DNS domain, under which intercepted Services are called")
-    redis: str = _setting("", "URL of the Redis by which several routers share samples and limits; none = no exchange")
-    admin: str = _setting("127.0.0.1:8081", "where /healthz, /readyz and /metrics answer")
-    hold: float = _setting(10.0, "seconds that a route is kept whose Service vanished")
-    snapshot: str = _setting("", "file that keeps the routes for a start without the API server; none = not kept")
+    domain: str = setting("cluster.local", "the cluster's DNS domain, under which intercepted Services are called")
+    redis: str = setting("", "URL of the Redis by which several routers share samples and limits; none = no exchange")
+    admin: str = setting("127.0.0.1:8081", "where /healthz, /readyz and /metrics answer")
+    hold: float = setting(10.0, "seconds that a route is kept whose Service vanished", 0)
+    snapshot: str = setting("", "file that keeps the routes for a start without the API server; none = not kept")
 
     def __post_init__(self) -> None:
         if self.service and not all(self.service.partition("/")):
@@ -51,8 +46,7 @@ class KubeSettings:
                 raise BadSetting(f"{PREFIX}ADVERTISE: {error}") from error
         if self.redis and urlsplit(self.redis).scheme not in ("redis", "rediss", "unix"):
             raise BadSetting(f"{PREFIX}REDIS must be redis://[:PASSWORD@]HOST[:PORT][/DB], rediss://… or unix://PATH")
-        if not self.hold >= 0:
-            raise BadSetting(f"{PREFIX}HOLD must be at least 0, was {self.hold!r}")
+        check_least(self, PREFIX)
         try:
             parse_address(self.admin)
         except ValueError as error:
@@ -82,24 +76,9 @@ def advertised(text: str) -> Door:
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> KubeSettings:
     """Settings from flags (by name), then the environment. Raises BadSetting."""
-    values: dict[str, Any] = {}
-    for one in fields(KubeSettings):
-        for where, value in ((f"--kube-{one.name.replace('_', '-')}", flags.get(one.name)), (PREFIX + one.name.upper(), None)):
-            text = environ.get(where) if where.startswith(PREFIX) else value
-            if text is not None and one.name not in values:
-                values[one.name] = _convert(one.default, text, where)
-    return KubeSettings(**values)
+    return KubeSettings(**stated(KubeSettings, flags, environ, PREFIX, "kube"))
 
 
 def kubeconfig(settings: KubeSettings, environ: Mapping[str, str]) -> str:
     """The file to read, "" = the pod's service account."""
     return settings.config or environ.get("KUBECONFIG", "")
-
-
-def _convert(default: Any, text: str, where: str) -> Any:
-    if isinstance(default, tuple):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    try:
-        return type(default)(text)
-    except ValueError as error:
-        raise BadSetting(f"{where} must be a number, was {text!r}") from error

@@ -11,7 +11,8 @@ import pytest
 
 from controller.kube import crd
 from controller.kube.build.settings import BuildSettings
-from controller.kube.settings import PREFIX, BadSetting, Settings, load, load_builds
+from controller.kube.settings import PREFIX, Settings, load, load_builds
+from router.options import BadSetting
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `(\w+)` \| `(CONTROLLER_\w+)` \| ([^|]+) \| (.+) \|$", re.MULTILINE)
@@ -56,7 +57,7 @@ def test_flags_count_before_variables_and_what_cannot_be_is_named() -> None:
     found = load({"builds": "2"}, {"CONTROLLER_BUILDS": "9", "CONTROLLER_NAMESPACES": "a, b", "CONTROLLER_GRACE_MOST": "60"})
     assert (found.builds, found.namespaces, found.grace_most) == (2, ("a", "b"), 60.0)
     for flags, environ, words in (
-        ({"builds": "x"}, {}, "--builds must be a number, was 'x'"),
+        ({"builds": "x"}, {}, "--builds must be a whole number, was 'x'"),
         ({}, {"CONTROLLER_BUILDS": "0"}, "CONTROLLER_BUILDS must be at least 1"),
         ({}, {"CONTROLLER_URL": "example.com"}, "CONTROLLER_URL must begin with http"),
         ({}, {"CONTROLLER_ADMIN": "nowhere"}, "CONTROLLER_ADMIN"),

@@ -11,7 +11,8 @@ import pytest
 from router.__main__ import parse, static_route
 from router.model import Endpoint, RouteKey
 from router.networks import membership
-from router.settings import BadSetting, Settings, load
+from router.options import BadSetting
+from router.settings import Settings, load
 
 
 def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
     ("environ", "words"),
     [
         ({"ROUTER_HEAD_SIZE": "12"}, "ROUTER_HEAD_SIZE must be at least 1024, was 12"),
-        ({"ROUTER_TRIES": "many"}, "tries in ROUTER_TRIES must be a whole number, was 'many'"),
+        ({"ROUTER_TRIES": "many"}, "ROUTER_TRIES must be a whole number, was 'many'"),
         ({"ROUTER_CONNECT_TIMEOUT": "nan"}, "ROUTER_CONNECT_TIMEOUT must be at least 0.01, was nan"),
         ({"ROUTER_TRUSTED": "10.0.0.0/8, nowhere"}, "ROUTER_TRUSTED must list networks like \"10.0.0.0/8\", was 'nowhere'"),
         ({"ROUTER_LISTEN": "8080"}, 'listen: "8080" is not an address'),

@@ -14,7 +14,7 @@ from router.kube.intercept import MOST, Door, differs, doors_of, wanted
 from router.kube.model import Translation
 from router.kube.settings import KubeSettings, advertised, load
 from router.model import RouteKey
-from router.settings import BadSetting
+from router.options import BadSetting
 
 PORT = ServicePort("web", 80, 8080)
 
