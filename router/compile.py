@@ -1,6 +1,6 @@
 """`python -m router.compile`: builds the data plane's hot modules with mypyc, from the source as it stands.
 
-The compiled build runs the same Python, some 15 to 25 % faster, and is never needed (docs/decisions/0013). It takes a C compiler,
+The compiled build runs the same Python, some 15 to 25 % faster, and is never needed (docs/decisions/0014). It takes a C compiler,
 the interpreter's headers, and mypy with setuptools, half a minute, and no change to the source tree but one ignored folder.
 """
 
