@@ -13,7 +13,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 from starlette.routing import Mount
 
 from cloudbase import claim
@@ -131,8 +131,10 @@ async def _rooms(settings: Settings, limits: RouterSettings, place: Place) -> As
         junction.tell_schedule(deployer)
         await deployer.start()
         try:
-            metrics = _registry(book, junction)
-            metrics.register(ControllerMetrics(reconciler.meters, lambda: reading(store, reconciler)))
+            router = RouterMetrics()
+            router.join(HERE, book)
+            controller = ControllerMetrics(reconciler.meters, lambda: reading(store, reconciler))
+            metrics = admin.registry_of(router, AutoscalerMetrics(junction.autoscaler), controller)
             yield Rooms(store, sources, deployer, reconciler, plane, junction, metrics)
         finally:
             plane.close()
@@ -168,18 +170,6 @@ def _stop_signals(data: Path) -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped)
     return stop
-
-
-def _registry(book: memoryview, junction: Junction) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    router = RouterMetrics()
-    router.join(HERE, book)
-    registry.register(router)
-    registry.register(AutoscalerMetrics(junction.autoscaler))
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    return registry
 
 
 def _greet(place: Place, settings: Settings, functions: int) -> None:

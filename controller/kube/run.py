@@ -12,7 +12,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.routing import BaseRoute
 
 from controller.kube.admission.mount import Addresses, admitting
@@ -20,32 +19,20 @@ from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.control import Builds, Control, LostLease
 from controller.kube.names import MANAGER
-from controller.kube.settings import Settings, kubeconfig, load, load_builds
+from controller.kube.settings import Settings, load, load_builds
 from controller.kube.without import NoBuilds
 from controller.metrics import ControllerMetrics
-from kube.access import Access, BadAccess, InCluster
+from kube.access import BadAccess
 from kube.client import Client
+from kube.way import access_to
 from router import admin
-from router.address import parse_address
+from router.listening import bind, name_of
 from router.options import BadSetting, add_flags, given
 
 log = logging.getLogger(__name__)
 
 Holder = Callable[[str, str], str]
 Mounted = Callable[[Client, Control, Holder], Sequence[BaseRoute]]  # the last: who has a function's address
-
-
-async def access_to(settings: Settings) -> Access:
-    """By kubeconfig where one is named, by the pod's service account else. Raises BadSetting."""
-    try:
-        path = kubeconfig(settings, os.environ)
-        if not path:
-            return InCluster(os.environ)
-        from kube.kubeconfig import Kubeconfig  # 55 MiB that a controller in a pod never needs
-
-        return await Kubeconfig.load(path, settings.kube_context)
-    except BadAccess as error:
-        raise BadSetting(str(error)) from error
 
 
 def nothing(client: Client, control: Control, holder: Holder) -> Sequence[BaseRoute]:
@@ -60,11 +47,12 @@ async def serve(
     webhooks_socket: socket.socket | None = None,
     mounted: Mounted = nothing,
 ) -> None:
-    """Work until SIGTERM or SIGINT. Raises BadSetting when there is no way to an API server, LostLease."""
+    """Work until SIGTERM or SIGINT. Raises BadAccess when there is no way to an API server, LostLease."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Client(await access_to(settings), agent=MANAGER) as client, AsyncExitStack() as parts:
+    access = await access_to(settings.kube_config, settings.kube_context, os.environ)
+    async with Client(access, agent=MANAGER) as client, AsyncExitStack() as parts:
         making = await parts.enter_async_context(builds_of(client, builds))
         control = Control(client, settings, making)
         addresses = Addresses(client, control, settings)
@@ -74,9 +62,10 @@ async def serve(
             return "stopping" if stop.is_set() else control.missing() or unready()
 
         served = [*making.routes, *mounted(client, control, addresses.holder)]
-        app = admin.application(registry(control, client), missing, control.amiss, served)
+        registry = admin.registry_of(ControllerMetrics(control.reconciler.meters, control.reading, client.answers))
+        app = admin.application(registry, missing, control.amiss, served)
         async with admin.serve(app, admin_socket):
-            log.info("admin on %s, API server %s", _name(admin_socket), client.access.server)
+            log.info("admin on %s, API server %s", name_of(admin_socket), client.access.server)
             gc.collect()
             gc.freeze()
             await _until(stop, control, making.detach)
@@ -92,16 +81,6 @@ async def builds_of(client: Client, settings: BuildSettings | None) -> AsyncIter
         return
     async with building(client, settings) as room:
         yield Builds(room.builder, room.sources, room.builder.detach, room.handover.routes, room.builder.key)
-
-
-def registry(control: Control, client: Client) -> CollectorRegistry:
-    """What /metrics shows."""
-    found = CollectorRegistry()
-    found.register(ControllerMetrics(control.reconciler.meters, control.reading, client.answers))
-    ProcessCollector(registry=found)
-    PlatformCollector(registry=found)
-    GCCollector(registry=found)
-    return found
 
 
 async def _until(stop: asyncio.Event, control: Control, detach: Callable[[], None]) -> None:
@@ -129,9 +108,9 @@ def main(arguments: list[str], mounted: Mounted = nothing) -> int:
     """
     try:
         settings, builds = parse(arguments)
-        admin_socket, webhooks_socket = _bind(settings.admin), _bind(settings.webhooks) if settings.webhooks else None
+        admin_socket, webhooks_socket = bind(settings.admin), bind(settings.webhooks) if settings.webhooks else None
         asyncio.run(serve(settings, builds, admin_socket, webhooks_socket, mounted))
-    except (BadSetting, LostLease) as error:
+    except (BadSetting, BadAccess, LostLease) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
@@ -148,18 +127,3 @@ def parse(arguments: list[str]) -> tuple[Settings, BuildSettings | None]:
     options = vars(parser.parse_args(arguments))
     builds = load_builds(given(options, BuildSettings, "build"), os.environ)
     return load(given(options, Settings), os.environ), builds
-
-
-def _bind(text: str) -> socket.socket:
-    family, address = parse_address(text)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(address)
-    sock.listen(128)
-    return sock
-
-
-def _name(sock: socket.socket) -> str:
-    """Where a socket really listens: port 0 takes a free one."""
-    name = sock.getsockname()
-    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)

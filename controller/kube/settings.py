@@ -78,8 +78,3 @@ def load_builds(flags: Mapping[str, str], environ: Mapping[str, str]) -> BuildSe
     if wrong := problems(settings):
         raise BadSetting("; ".join(f"{BUILD_PREFIX}*: {each}" for each in wrong))
     return settings
-
-
-def kubeconfig(settings: Settings, environ: Mapping[str, str]) -> str:
-    """The file to read, "" = the pod's service account."""
-    return settings.kube_config or environ.get("KUBECONFIG", "")

@@ -11,10 +11,9 @@ import signal
 import socket
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-
-from kube.access import Access, BadAccess, InCluster
+from kube.access import BadAccess
 from kube.client import Client
+from kube.way import access_to
 from router import admin
 from router.dataplane import DataPlane
 from router.interpreter import announce
@@ -23,7 +22,7 @@ from router.kube.control import Control
 from router.kube.metrics import KubeMetrics
 from router.kube.names import MANAGER
 from router.kube.peers.ports import Exchange
-from router.kube.settings import KubeSettings, kubeconfig
+from router.kube.settings import KubeSettings
 from router.kube.settings import load as kube_settings_of
 from router.listening import bind, bind_all, name_of
 from router.meters import Meters
@@ -57,19 +56,6 @@ class Relay:
         self.to.scale_to(key, replicas, reason)
 
 
-async def access_to(settings: KubeSettings) -> Access:
-    """By kubeconfig where one is named, by the pod's service account else. Raises BadSetting."""
-    try:
-        path = kubeconfig(settings, os.environ)
-        if not path:
-            return InCluster(os.environ)
-        from kube.kubeconfig import Kubeconfig  # 55 MiB that a router in a pod never needs
-
-        return await Kubeconfig.load(path, settings.context)
-    except BadAccess as error:
-        raise BadSetting(str(error)) from error
-
-
 def exchange_by(settings: KubeSettings, namespace: str) -> Exchange | None:
     """Routers that compete for one lease exchange what they know. Raises BadSetting."""
     if not settings.redis:
@@ -86,12 +72,12 @@ def exchange_by(settings: KubeSettings, namespace: str) -> Exchange | None:
 
 
 async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket.socket], admin_socket: socket.socket) -> None:
-    """Route until SIGTERM or SIGINT, then drain. Raises BadSetting when there is no way to an API server, WorkerFailed."""
+    """Route until SIGTERM or SIGINT, then drain. Raises BadAccess when there is no way to an API server, WorkerFailed."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     relay, books = Relay(), RouterMetrics()
-    async with Client(await access_to(kube), agent=MANAGER) as client:
+    async with Client(await access_to(kube.config, kube.context, os.environ), agent=MANAGER) as client:
         plane = (_workers if settings.workers else _one_process)(settings, relay, books)
         exchange = exchange_by(kube, client.access.namespace)
         control = Control(client, plane, kube, _port(traffic[0]), exchange)
@@ -100,7 +86,8 @@ async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket
         def missing() -> str:
             return "stopping" if stop.is_set() else control.missing()
 
-        app = admin.application(_registry(control), missing, control.amiss, more=books.exposition)
+        registry = admin.registry_of(KubeMetrics(control.reading), AutoscalerMetrics(control.autoscaler))
+        app = admin.application(registry, missing, control.amiss, more=books.exposition)
         try:
             plane.listen(*traffic)
             await plane.up()
@@ -145,7 +132,7 @@ def main(arguments: list[str]) -> int:
         announce(log)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(settings, kube, traffic, admin_socket))
-    except (BadSetting, WorkerFailed) as error:
+    except (BadSetting, BadAccess, WorkerFailed) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
@@ -168,13 +155,3 @@ def parse(arguments: list[str]) -> tuple[Settings, KubeSettings]:
 def _port(sock: socket.socket) -> int:
     name = sock.getsockname()
     return int(name[1]) if isinstance(name, tuple) else 0
-
-
-def _registry(control: Control) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(KubeMetrics(control.reading))
-    registry.register(AutoscalerMetrics(control.autoscaler))
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    return registry

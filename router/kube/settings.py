@@ -77,8 +77,3 @@ def advertised(text: str) -> Door:
 def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> KubeSettings:
     """Settings from flags (by name), then the environment. Raises BadSetting."""
     return KubeSettings(**stated(KubeSettings, flags, environ, PREFIX, "kube"))
-
-
-def kubeconfig(settings: KubeSettings, environ: Mapping[str, str]) -> str:
-    """The file to read, "" = the pod's service account."""
-    return settings.config or environ.get("KUBECONFIG", "")
