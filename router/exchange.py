@@ -38,7 +38,7 @@ class Exchange(Attempt):
         board = self.board
         live = board.find_name(request.segment)
         if live is None or board.hosts:
-            live = board.find(request)
+            live, request = board.find(request)
         row = live.row
         if row is None:
             row = board.open(live)

@@ -90,18 +90,18 @@ class Switchboard:
         self._going: deque[Going[Exchange]] = deque()
         self._running = False
 
-    def find(self, request: Request) -> Live[Exchange]:
-        """The route of a request: its Host when an intercepted one, else its path. Raises NoRoute or Refused."""
+    def find(self, request: Request) -> tuple[Live[Exchange], Request]:
+        """The route of a request, its Host when an intercepted one, else its path; and the request as it goes on.
+
+        Raises NoRoute or Refused.
+        """
         live = self.table.match_host(request.fields.host)
         if live is not None:
-            if request.segment:  # below an intercepted host the path is the function's own
-                request.target = b"/fn/" + request.segment + request.rest
-                request.segment = b""
-            return live
+            return live, request.uncut()
         live = self.find_name(request.segment)
         if live is None:
             raise Refused("The routes are not all known yet", 1.0) if self.starting else NoRoute(_no_route(request))
-        return live
+        return live, request
 
     def open(self, live: Live[Exchange]) -> Row:
         """The first request of a route: make its gates and its row of meters. After a rest both are there."""

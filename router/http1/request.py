@@ -40,6 +40,10 @@ class Request:
         self.target = rest if rest.startswith((b"/", b"*")) else b"/" + rest
         self.fields = fields
 
+    def uncut(self) -> Request:
+        """The same for a host that is the function's own, where the whole path is. A new object: a connection keeps its last."""
+        return Request(self.method, b"", b"/fn/" + self.segment + self.rest, self.fields) if self.segment else self
+
 
 def read_request(data: bytes, end: int, sender: Sender, last: Fields | None) -> Request:
     """The head in `data[:end + 4]`, where `end` is the index of its "\\r\\n\\r\\n".

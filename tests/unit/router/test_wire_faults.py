@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from router.model import Backend, Endpoint, Route
 from router.wire.listener import Times
 from tests.fuzz.functions import FINE, Recorder, Scripted
-from tests.fuzz.memory import Memory, Socket
+from tests.fuzz.memory import KEY, Memory, Socket
 
 GET = b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
@@ -166,4 +167,15 @@ def test_an_exchange_that_lasts_too_long_is_cut_although_it_moves() -> None:
     assert not client.closed
     memory.pass_time(2.0)
     assert client.closed and function.closed
+    memory.close()
+
+
+def test_a_connection_that_repeats_its_head_is_routed_anew_each_time() -> None:
+    memory = Memory()
+    client, function = memory.connect(), Recorder(memory)
+    backends = (Backend("r1", (Endpoint("f:1"),)),)
+    for hosts in ((), ("h",), (), ("h",)):
+        memory.board.put(Route(KEY, backends, hosts=hosts))
+        memory.feed(client, [GET], function)
+    assert [message.target for message in function.messages] == [b"/x", b"/fn/f/x", b"/x", b"/fn/f/x"]
     memory.close()
