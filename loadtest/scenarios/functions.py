@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _ECHO = "module.exports = (req, res) => { res.setHeader('content-type', 'application/octet-stream'); req.pipe(res); };\n"
 _SEND = "module.exports = (req, res) => { req.resume().on('end', () => res.end('Hello!\\n')); };\n"
+_NUMBERED = "module.exports = (req, res) => res.end(`revision ${process.env.REVISION}\\n`);\n"
 _PYTHON = 'def handler(request):\n    return f"Hello, {len(request.body)} bytes!\\n"\n'
 
 
@@ -23,8 +24,8 @@ class Sample:
 
 
 def revision(number: int) -> Sample:
-    """A function that answers with a number, and needs a moment to be built and to start as any other."""
-    return Sample(files={"index.js": f"module.exports = (req, res) => res.end('revision {number}\\n');\n"}, flags=("--min", "1"))
+    """A function that answers with a number. One source, built once: it is the change of revisions that is looked at."""
+    return Sample(files={"index.js": _NUMBERED}, flags=("--min", "1", "--env", f"REVISION={number}"))
 
 
 HELLO = Sample(ROOT / "examples" / "node-hello", flags=("--min", "1"))
