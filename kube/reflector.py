@@ -63,7 +63,6 @@ class State:
     deltas: int = 0  # changes told
     expired: int = 0  # times that the server had forgotten our version (410)
     broken: int = 0  # objects now that cannot be decoded
-    list_seconds: float = 0.0  # what the last list took
 
 
 class Reflector(Generic[T]):
@@ -97,7 +96,6 @@ class Reflector(Generic[T]):
                 await self._wait(error)
 
     async def _list(self) -> None:
-        started_at = time.monotonic()
         self.cache.begin()
         async with aclosing(self._client.pages(self._resource, self.scope, self._page_size)) as pages:
             async for page in pages:
@@ -106,7 +104,6 @@ class Reflector(Generic[T]):
         deltas = self.cache.finish()
         self._page_size = self._pace.page_size
         self.state.lists += 1
-        self.state.list_seconds = time.monotonic() - started_at
         self.state.broken = len(self.cache.broken)
         for key, message in self.cache.broken.items():
             self._warn(key, message)

@@ -223,10 +223,6 @@ class Gate(Generic[W]):
             self._moment += now
         return late
 
-    def next_deadline(self) -> float | None:
-        """When `expire` has something to do."""
-        return min((place.deadline for place in self.queue.values()), default=None)
-
     def evict(self, now: float) -> list[Ticket[W]]:
         """Empty the queue: the tickets go, in order and with their old deadlines, to the `admit` of another gate."""
         tickets = [Ticket(waiter, place.since, place.deadline, place.held) for waiter, place in self.queue.items()]

@@ -36,7 +36,6 @@ class Figures:
     """For metrics; counters only grow."""
 
     connected: bool = False
-    beats: int = 0
     losses: int = 0  # times that contact was lost
 
 
@@ -214,7 +213,6 @@ class Membership:
     # --- coming and going ---
 
     def _found(self, beat: Beat, now: float) -> None:
-        self.figures.beats += 1
         self._failures = 0
         if beat.members != self.roster.members:
             log.info("routers that are heard: %s", ", ".join(sorted(map(identity_of, beat.members))))
