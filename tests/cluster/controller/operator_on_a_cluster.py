@@ -125,7 +125,9 @@ class Controller:
     async def metric(self, name: str) -> float:
         async with httpx2.AsyncClient(trust_env=False) as http:
             text = (await http.get(f"http://{self.admin}/metrics")).text
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
+        found = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line)]
+        assert found, f"there is no metric {name}"
+        return sum(found)
 
     async def _read(self) -> None:
         assert self.process.stdout is not None

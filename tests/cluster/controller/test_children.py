@@ -75,11 +75,11 @@ def test_a_restarted_controller_writes_nothing_where_nothing_changed(tmp_path: P
         assert await first.stop() == 0
         second = await o.controller()
         async with asyncio.timeout(20):
-            while await second.metric("cloudbase_controller_looks_total") < 6:  # noqa: ASYNC110 - another process
+            while await second.metric("cloudbase_controller_reconcile_total") < 6:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
         await settle(o)
         assert await versions(o) == before
-        assert await second.metric("cloudbase_controller_look_failures_total") == 0
+        assert await second.metric("cloudbase_controller_workqueue_retries_total") == 0
         assert (await get(router.traffic, "/fn/pinned/")).status_code == 200
 
     operated(scenario, tmp_path)

@@ -52,7 +52,7 @@ def test_500_functions_are_ready_and_a_restart_of_the_controller_writes_nothing(
         second = await o.controller()
         await idle(second)
         writes = {verb: count for verb, count in requests(o, mark).items() if not verb.startswith(("list", "watch", "get"))}
-        print(f"a restart: {await second.metric('cloudbase_controller_looks_total'):.0f} looks, writes {writes}")
+        print(f"a restart: {await second.metric('cloudbase_controller_reconcile_total'):.0f} looks, writes {writes}")
         print(f"memory after a restart: {await memory(second):.0f} MiB")
         assert {verb for verb in writes if "leases" not in verb} == set()
 
@@ -65,8 +65,8 @@ async def idle(controller: Controller) -> None:
     async with asyncio.timeout(120):
         while quiet < 4:
             await asyncio.sleep(0.5)
-            looked = await controller.metric("cloudbase_controller_looks_total") >= COUNT
-            quiet = quiet + 1 if looked and not await controller.metric("cloudbase_controller_queued") else 0
+            looked = await controller.metric("cloudbase_controller_reconcile_total") >= COUNT
+            quiet = quiet + 1 if looked and not await controller.metric("cloudbase_controller_workqueue_depth") else 0
 
 
 async def memory(controller: Controller) -> float:

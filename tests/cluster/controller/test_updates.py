@@ -92,7 +92,7 @@ def test_of_two_controllers_one_works_and_the_other_takes_over_when_it_is_killed
         second = await o.controller(leads=False)
         await o.apply("hello", scaling={"initial": 0})
         await o.wait("hello")
-        assert await second.metric("cloudbase_controller_looks_total") == 0
+        assert await second.metric("cloudbase_controller_reconcile_total") == 0
         await first.stop(hard=True)
         began = time.monotonic()
         await o.apply("other", scaling={"initial": 0})
