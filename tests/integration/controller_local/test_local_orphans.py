@@ -22,7 +22,7 @@ from controller.local.orphans import Ledger, identity, sweep
 PLATFORM = """
 import asyncio, os, sys, threading
 from pathlib import Path
-from test_local_deployer import HELLO, program
+from small_programs import HELLO, program
 from local_world import deployed, ready, texts_of, until
 
 FAMILY = '''
