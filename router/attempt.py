@@ -41,8 +41,8 @@ class Attempt:
     # fmt: off
     __slots__ = (
         "began", "board", "deadline", "down", "ended", "held", "live", "moved", "rare", "received", "refused_since", "released",
-        "request", "response", "revision", "row", "sent", "sent_at", "state", "sticky", "trailers", "tried", "tries", "up",
-        "upgrade", "upstream", "wake", "whole",
+        "request", "response", "revision", "row", "sent", "sent_at", "stalled", "state", "sticky", "trailers", "tried", "tries",
+        "up", "upgrade", "upstream", "wake", "whole",
     )
     # fmt: on
 
@@ -73,6 +73,7 @@ class Attempt:
         self.released = 0.0  # let through by the gate after waiting
         self.sent_at = 0.0  # the kernel took the first byte
         self.refused_since = 0.0  # the first failure to connect; 0 = none
+        self.stalled = False  # the function takes no more of the request's body for now
         self.ended = False  # in a tunnel: the function's direction has come to its end
         self.trailers = b""  # of the request, for a codec that is told `whole`
         self.upgrade = b""  # the protocol that the function is asked for, if the route allows it

@@ -226,10 +226,13 @@ class Exchange(Attempt):
     def upstream_full(self) -> None:
         """The function takes no more for now."""
         if not self.whole or self.state == TUNNEL:
+            self.rare = self.stalled = True
             self.down.pause()
 
     def upstream_ready(self) -> None:
         """The function takes more."""
+        self.stalled = False
+        self.moved = self.board.clock.now
         self.down.resume()
 
     def upstream_lost(self, answered: bool, failure: str) -> None:
@@ -272,7 +275,7 @@ class Exchange(Attempt):
         elif state == CONNECTING and now - self.moved > self.board.patience.connect:
             self._drop_up()
             self._unreachable(now)
-        elif state == SENT and not self.whole and now - self.moved > self.board.patience.body_idle:
+        elif state == SENT and not self.whole and not self.stalled and now - self.moved > self.board.patience.body_idle:
             self._give_up(BodyTimeout("The request's body stopped coming"))
 
     # the end

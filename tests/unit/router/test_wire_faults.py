@@ -179,3 +179,20 @@ def test_a_connection_that_repeats_its_head_is_routed_anew_each_time() -> None:
         memory.feed(client, [GET], function)
     assert [message.target for message in function.messages] == [b"/x", b"/fn/f/x", b"/x", b"/fn/f/x"]
     memory.close()
+
+
+def test_a_body_that_the_function_does_not_take_is_not_blamed_on_its_client() -> None:
+    memory = Memory(patience={"body_idle": 10.0})
+    memory.put("f:1", timeout=100.0)
+    memory.pool.room = 200
+    client = memory.connect()
+    memory.feed(client, [b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500])
+    memory.pass_time(50.0)
+    assert not client.outbox
+    memory.pool.opened.popleft().room = Socket.room
+    memory.run()
+    memory.pass_time(9.0)
+    assert not client.outbox
+    memory.pass_time(2.0)
+    assert client.outbox.startswith(b"HTTP/1.1 408 "), "now it was the client's turn"
+    memory.close()
