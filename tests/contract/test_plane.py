@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "integration" / "workers"))
-
 from crew_world import KEY, World, run, until
 
 Story = Callable[[World], Awaitable[None]]

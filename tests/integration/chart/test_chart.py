@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import json
 
 from controller.kube.build.settings import BuildSettings
 from controller.kube.settings import Settings as ControllerSettings

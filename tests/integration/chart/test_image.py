@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from helm import ROOT
 

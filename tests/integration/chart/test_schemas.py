@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft7Validator, ValidationError
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from helm import CHART, ROOT
 

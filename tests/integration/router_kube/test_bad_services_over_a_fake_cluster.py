@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
+from cluster_stage import Stage, on_stage
 from kube_world import until
-from test_control_over_a_fake_cluster import Stage, on_stage
 
 from kube.resource import ENDPOINT_SLICES, EVENTS, SERVICES
 from router.model import RouteKey

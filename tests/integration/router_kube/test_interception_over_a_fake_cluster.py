@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
 import pytest
+from cluster_stage import Stage, on_stage
+from kube_objects import MemoryPlane
 from kube_world import until
-from test_control_over_a_fake_cluster import MemoryPlane, Stage, on_stage
 
 from kube.fake.faults import Refusal
 from kube.model import EndpointSlice

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,15 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "router_kube"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
+from cluster_stage import Stage
 from kube_objects import KEY, MemoryPlane
 from kube_world import until
 from redis_server import RedisServer, redis_server
-from test_control_over_a_fake_cluster import Stage
 
 from autoscaler.model import Sample
 from kube.client import Client

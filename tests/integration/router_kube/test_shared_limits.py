@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,12 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "router_kube"))
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "workers"))
-
 from crew_world import Client as Caller
 from crew_world import Function
 from kube_objects import KEY

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "router_kube"))
 
 from crew_world import World, run, until
 from kube_objects import KEY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from controller_world import VirtualLoop, run, spec
-from test_reconcile import KEY, World, world
+from reconcile_world import KEY, World, world
 
 from controller.model import Share
 
