@@ -47,9 +47,14 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 {{- end -}}
 
+{{/* "true" where there are several routers, or may be. */}}
+{{- define "cloudbase.several-routers" -}}
+{{- if or (gt (int .Values.router.replicas) 1) .Values.router.autoscaling.enabled -}}true{{- end -}}
+{{- end -}}
+
 {{/* "true" where the chart runs a Redis of its own. */}}
 {{- define "cloudbase.own-redis" -}}
-{{- if and (gt (int .Values.router.replicas) 1) .Values.redis.enabled (not .Values.redis.url) (not .Values.redis.urlSecret.name) -}}true{{- end -}}
+{{- if and (include "cloudbase.several-routers" .) .Values.redis.enabled (not .Values.redis.url) (not .Values.redis.urlSecret.name) -}}true{{- end -}}
 {{- end -}}
 
 {{/* Annotations by which a Prometheus without an operator finds the admin port. */}}
@@ -127,7 +132,7 @@ that of builds.
 {{- $name := printf "%s-%s" (include "cloudbase.name" .root) .component -}}
 {{- $labels := include "cloudbase.labels" . -}}
 {{- $file := printf "rbac/%s.yaml" .component -}}
-{{- $rules := $root.Files.Get $file | replace (printf "cloudbase-%s" .component) $name | fromYaml -}}
+{{- $rules := $root.Files.Get $file | replace "cloudbase-" (printf "%s-" (include "cloudbase.name" .root)) | fromYaml -}}
 {{- $subject := dict "kind" "ServiceAccount" "name" $name "namespace" $root.Release.Namespace -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -220,4 +225,19 @@ subjects: [{{ toJson $subject }}]
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ index . 0 }}}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+
+{{/* Nodes are emptied of a part's pods one by one. Call with a dict of `root` and `component`. */}}
+{{- define "cloudbase.disruption" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "cloudbase.name" .root }}-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels: {{- include "cloudbase.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- include "cloudbase.selector" . | nindent 6 }}
 {{- end -}}

@@ -15,7 +15,7 @@ from controller.kube.build.settings import BuildSettings
 from controller.kube.settings import Settings as ControllerSettings
 from controller.kube.settings import load as controller_settings
 from controller.kube.settings import load_builds as builds_settings
-from helm import CHART, only, render, run
+from helm import CHART, Refused, only, render, run
 from router.kube.settings import KubeSettings
 from router.settings import Settings
 
@@ -67,6 +67,10 @@ SETS: dict[str, dict[str, Any]] = {
     },
     "values-dev.yaml": yaml.safe_load((CHART / "values-dev.yaml").read_text()),
     "values-ha.yaml": yaml.safe_load((CHART / "values-ha.yaml").read_text()),
+    "as many routers as are needed": {
+        "router": {"autoscaling": {"enabled": True, "min": 3, "max": 12, "cpu": 60}},
+        "controller": {"replicas": 2},
+    },
     "two routers and another's Redis": {
         "router": {"replicas": 2},
         "redis": {"enabled": False, "url": "rediss://redis.example.com"},
@@ -118,7 +122,7 @@ def test_every_object_has_a_name_of_its_own_and_its_namespace(values: dict[str, 
 @pytest.mark.parametrize("values", SETS.values(), ids=SETS)
 def test_every_pod_is_restricted_bounded_and_probed(values: dict[str, Any]) -> None:
     for workload in render(values):
-        if workload["kind"] not in ("Deployment", "StatefulSet"):
+        if workload["kind"] not in ("Deployment", "StatefulSet", "Job"):
             continue
         pod = workload["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] > 0
@@ -129,7 +133,7 @@ def test_every_pod_is_restricted_bounded_and_probed(values: dict[str, Any]) -> N
                 "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
             }  # fmt: skip
             assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["memory"]
-            assert container["readinessProbe"] and container["livenessProbe"]
+            assert workload["kind"] == "Job" or (container["readinessProbe"] and container["livenessProbe"])
 
 
 @pytest.mark.parametrize("values", SETS.values(), ids=SETS)
@@ -263,6 +267,43 @@ def test_several_routers_share_one_redis_and_one_has_none() -> None:
     theirs = variable(other)
     assert theirs is not None and theirs["valueFrom"] == {"secretKeyRef": {"name": "shared", "key": "address"}}
     assert not [each for each in render(other) if each["metadata"]["name"].endswith("-redis")]
+
+
+def test_an_autoscaler_of_routers_has_the_number_of_them_to_itself_and_they_share_a_redis() -> None:
+    manifests = render(SETS["as many routers as are needed"])
+    router, scaler = (only(manifests, kind, "cloudbase-router") for kind in ("Deployment", "HorizontalPodAutoscaler"))
+    assert "replicas" not in router["spec"]
+    env = {one["name"] for one in router["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert "ROUTER_KUBE_REDIS" in env and only(manifests, "Deployment", "cloudbase-redis")
+    assert only(manifests, "PodDisruptionBudget", "cloudbase-router")
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (3, 12)
+    assert not [each for each in render() if each["kind"] == "HorizontalPodAutoscaler"]
+    with pytest.raises(Refused, match=r"router\.autoscaling\.min is 9, above max, which is 4"):
+        render({"router": {"autoscaling": {"enabled": True, "min": 9, "max": 4}}})
+
+
+def test_what_runs_at_the_end_of_an_uninstallation_is_made_for_it_and_goes_with_it() -> None:
+    manifests = render(release="other")
+    hooks = [each for each in manifests if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+    assert {each["kind"] for each in hooks} == {
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+        "Job",
+    }
+    for each in hooks:
+        assert each["metadata"]["annotations"]["helm.sh/hook"] == "post-delete"
+        assert each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        assert each["metadata"]["labels"]["app.kubernetes.io/component"] == "farewell"
+    (container,) = only(manifests, "Job", "other-cloudbase-farewell")["spec"]["template"]["spec"]["containers"]
+    deletes = [rule["resourceNames"] for rule in only(manifests, "Role", "other-cloudbase-farewell")["rules"]]
+    told = [each.partition("=")[2] for each in container["args"] if each.startswith(("--lease=", "--secret="))]
+    assert told == [name for names in deletes for name in names]
+    router, controller = variables({}, "router"), variables({}, "controller")
+    made = [router["ROUTER_KUBE_LEASE"], controller["CONTROLLER_LEASE"], controller["CONTROLLER_WEBHOOKS_SERVICE"]]
+    assert told == [name.replace("cloudbase-", "other-cloudbase-") for name in made]
 
 
 def test_the_password_of_the_chart_s_redis_is_the_one_in_its_url() -> None:

@@ -34,6 +34,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a port that is none": ({"router": {"service": {"port": 70000}}}, "/router/service/port"),
     "memory in words": ({"router": {"resources": {"limits": {"memory": "much"}}}}, "/router/resources/limits/memory"),
     "two routers that share nothing": ({"router": {"replicas": 2}, "redis": {"enabled": False}}, "/redis"),
+    "an autoscaler of routers that share nothing": (
+        {"router": {"autoscaling": {"enabled": True}}, "redis": {"enabled": False}},
+        "/redis",
+    ),
+    "an autoscaler up to one router": ({"router": {"autoscaling": {"max": 1}}}, "/router/autoscaling/max"),
+    "a share of the CPU above all of it": ({"router": {"autoscaling": {"cpu": 120}}}, "/router/autoscaling/cpu"),
+    "an autoscaler by a CPU that is not requested": (
+        {"router": {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}},
+        "/router/resources/requests",
+    ),
     "a Redis that is a web page": ({"redis": {"url": "http://redis:6379"}}, "/redis/url"),
     "a registry with a scheme": ({"registry": {"address": "https://registry.example.com"}}, "/registry/address"),
     "a registry's authority that is no PEM": ({"registry": {"ca": "/etc/ssl/ca.crt"}}, "/registry/ca"),
