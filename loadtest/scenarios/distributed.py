@@ -9,9 +9,8 @@ from typing import Any
 
 import httpx2
 
-from loadtest.scenarios.locusts import STOP, Swarm, Written
+from loadtest.scenarios.locusts import STOP, Order, Swarm, Written
 from loadtest.scenarios.target import Failed
-from loadtest.scenarios.thresholds import Threshold
 
 USERS: Mapping[str, tuple[str, ...]] = {  # scenario -> the classes of its locustfile
     "warm": ("Warm",),
@@ -35,17 +34,18 @@ class Workers:
         self._http = httpx2.Client(base_url=url, timeout=PATIENCE, trust_env=False)
         self._url, self._results, self._least = url, results, least
 
-    def start(self, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> Swarm:
-        """See Swarms. `url` is the router's as the workers reach it."""
+    def start(self, order: Order) -> Swarm:
+        """See Swarms. The router is called as the workers reach it."""
         self._ready()
+        threshold = order.threshold
         form = {
-            "user_count": str(threshold.users), "spawn_rate": f"{threshold.spawn_rate:g}", "host": url,
-            "run_time": f"{threshold.seconds:g}s", "user_classes": list(USERS[scenario]), "beside": "", **options,
+            "user_count": str(threshold.users), "spawn_rate": f"{threshold.spawn_rate:g}", "host": order.url,
+            "run_time": f"{threshold.seconds:g}s", "user_classes": list(USERS[order.scenario]), "beside": "", **order.options,
         }  # fmt: skip
         told = self.ask("POST", "/swarm", data=form).json()
         if not told.get("success"):
-            raise Failed(f"{self._url}: locust does not start {scenario}: {told.get('message')}")
-        return _Run(self, self._results / scenario, threshold.seconds)
+            raise Failed(f"{self._url}: locust does not start {order.scenario}: {told.get('message')}")
+        return _Run(self, self._results / order.files, threshold.seconds)
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None = None) -> httpx2.Response:
         """One request of the web interface. Raises Failed."""

@@ -25,8 +25,19 @@ class Written:
     exact: str
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One run of locust that is wanted."""
+
+    scenario: str
+    url: str  # of the router
+    threshold: Threshold
+    options: Mapping[str, str]  # of the locustfile
+    files: str  # what its CSV and HTML files are named after
+
+
 class Swarm(Protocol):
-    """One run of locust; its CSV and HTML files are named after the scenario."""
+    """One run of locust."""
 
     def running(self) -> bool:
         """Users still call."""
@@ -41,8 +52,8 @@ class Swarm(Protocol):
 class Swarms(Protocol):
     """Where locust runs."""
 
-    def start(self, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> Swarm:
-        """Let the users of a scenario in; `options` are those of its locustfile. Raises Failed."""
+    def start(self, order: Order) -> Swarm:
+        """Let the users of a scenario in. Raises Failed."""
 
 
 class Here:
@@ -51,21 +62,22 @@ class Here:
     def __init__(self, results: Path) -> None:
         self._results = results
 
-    def start(self, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> Swarm:
+    def start(self, order: Order) -> Swarm:
         """See Swarms."""
-        return _Process(self._results / scenario, scenario, url, threshold, options)
+        return _Process(self._results / order.files, order)
 
 
 class _Process:
-    def __init__(self, prefix: Path, scenario: str, url: str, threshold: Threshold, options: Mapping[str, str]) -> None:
+    def __init__(self, prefix: Path, order: Order) -> None:
         self._prefix = prefix
+        threshold = order.threshold
         self._seconds = threshold.seconds
         command = [
-            str(VENV / "bin/locust"), "-f", str(HERE / "users" / f"{scenario}.py"), "--host", url, "--headless",
+            str(VENV / "bin/locust"), "-f", str(HERE / "users" / f"{order.scenario}.py"), "--host", order.url, "--headless",
             "-u", str(threshold.users), "-r", f"{threshold.spawn_rate:g}", "-t", f"{threshold.seconds:g}s",
             "--stop-timeout", f"{STOP:g}", "--only-summary", "--exit-code-on-error", "0",
             "--csv", str(prefix), "--html", f"{prefix}.html",
-            *(f"--{name}={value}" for name, value in options.items()),
+            *(f"--{name}={value}" for name, value in order.options.items()),
         ]  # fmt: skip
         env = {**os.environ, "LOADTEST_EXACT": f"{prefix}_exact.json"}
         self._log = Path(f"{prefix}.log").open("wb")  # noqa: SIM115 - closed with the process

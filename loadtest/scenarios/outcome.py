@@ -6,11 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
 from loadtest.outcomes import percentile
+
+BESIDE = "nginx"  # the name of requests that went to what the router is compared with
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,31 +35,45 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.requests / self.seconds if self.seconds else 0.0
 
 
-def outcome(scenario: str, stats: str, exact: str, counted: str, seconds: float, peer: Mapping[str, float]) -> Outcome:
-    """From locust's `_stats.csv` and the exact latencies. `counted`: only requests of this name; "" = all. Raises ValueError."""
-    rows = list(csv.DictReader(io.StringIO(stats)))
-    found = [row for row in rows if (row["Name"] == counted if counted else row["Name"] == "Aggregated")]
-    total = next((row for row in rows if row["Name"] == "Aggregated"), None)
-    if total is None:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one run of a scenario left: locust's `_stats.csv`, the exact latencies as JSON, and bare starts in milliseconds."""
+
+    stats: str
+    exact: str
+    seconds: float
+    bare: Sequence[float] = ()
+
+
+def outcome(scenario: str, runs: Sequence[Taken], counted: str) -> Outcome:
+    """Over all that was measured in these runs. `counted`: only requests of this name; "" = all. Raises ValueError."""
+    rows = [row for run in runs for row in csv.DictReader(io.StringIO(run.stats))]
+    total = [row for row in rows if row["Name"] == "Aggregated"]
+    if not total:
         raise ValueError(f"locust wrote no statistics for {scenario}: it sent nothing")
-    times = exactly(exact, counted)
+    times = _exactly(runs, counted)
+    bare = [each for run in runs for each in run.bare]
+    beside = _exactly(runs, BESIDE) if counted else []
     return Outcome(
         scenario=scenario,
-        requests=sum(int(row["Request Count"]) for row in found),
-        failures=int(total["Failure Count"]),
-        seconds=seconds,
+        requests=sum(int(row["Request Count"]) for row in rows if row["Name"] == (counted or "Aggregated")),
+        failures=sum(int(row["Failure Count"]) for row in total),
+        seconds=sum(run.seconds for run in runs),
         p50=percentile(times, 0.5),
         p95=percentile(times, 0.95),
         p99=percentile(times, 0.99),
         worst=max(times, default=float("nan")),
-        peer=dict(peer),
+        peer={
+            **({"nginx p99": percentile(beside, 0.99)} if beside else {}),
+            **({"bare p95": percentile(bare, 0.95)} if bare else {}),
+        },
     )
 
 
-def exactly(exact: str, counted: str) -> list[float]:
+def _exactly(runs: Sequence[Taken], counted: str) -> list[float]:
     """Milliseconds of all requests of a name that succeeded; "" = of all."""
-    taken: dict[str, list[float]] = json.loads(exact)
-    return taken.get(counted, []) if counted else [each for series in taken.values() for each in series]
+    taken: list[dict[str, list[float]]] = [json.loads(run.exact) for run in runs]
+    return [each for one in taken for name, series in one.items() if name == counted or not counted for each in series]
 
 
 class Change(NamedTuple):

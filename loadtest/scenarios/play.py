@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from loadtest.outcomes import percentile
 from loadtest.scenarios.functions import ECHO, HELLO, MIXED, SLEEPY, SOCKET, SPIKE, Sample, revision
-from loadtest.scenarios.locusts import Swarm, Swarms
-from loadtest.scenarios.outcome import Outcome, exactly, outcome
+from loadtest.scenarios.locusts import Order, Swarm, Swarms
+from loadtest.scenarios.outcome import Outcome, Taken, outcome
 from loadtest.scenarios.peers import Peers
 from loadtest.scenarios.target import Failed, Target
-from loadtest.scenarios.thresholds import Threshold
+from loadtest.scenarios.thresholds import Threshold, doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def redeploy(target: Target, swarm: Swarm) -> None:
         number += 1
         target.deploy({"rollout": revision(number)})
     if number < 3:
-        raise Failed(f"only {number - 1} revision was deployed while users called: let the scenario last longer")
+        raise Failed(f"only {number - 1} other revisions were deployed while users called: let the scenario last longer")
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -60,25 +59,30 @@ class Stage:
     peers: Peers
 
     def play(self, name: str, threshold: Threshold) -> Outcome:
-        """One scenario. Raises Failed."""
+        """One scenario, once more where its times are in doubt; the outcome is of all that was measured. Raises Failed."""
+        runs: list[Taken] = []
+        while True:
+            runs.append(self._run(name, threshold, f"{name}_again_{len(runs)}" if runs else name))
+            try:
+                found = outcome(name, runs, SCENARIOS[name].counted)
+            except ValueError as error:
+                raise Failed(str(error)) from error
+            if len(runs) > threshold.again or not doubtful(threshold, found):
+                return found
+
+    def _run(self, name: str, threshold: Threshold, files: str) -> Taken:
         scenario = SCENARIOS[name]
         for function in scenario.asleep:
             self.target.asleep(function)
-        peer: dict[str, float] = {}
+        bare: list[float] = []
         with ExitStack() as stack:
             options = {} if threshold.pause is None else {"pause": f"{threshold.pause:g}"}
             if threshold.p99_of_nginx is not None:
                 options["beside"] = stack.enter_context(self.peers.nginx())
-            swarm = self.swarms.start(name, self.target.url, threshold, options)
+            swarm = self.swarms.start(Order(name, self.target.url, threshold, options, files))
             stack.callback(swarm.end)
             scenario.meanwhile(self.target, swarm)
             if threshold.p95_of_bare is not None:  # all along, because a busy moment of the machine is then one of both
                 bare = self.peers.bare_starts(swarm.running, threshold.bare_pause)
-                peer["bare p95"] = percentile(bare, 0.95)
             written = swarm.written()
-        if threshold.p99_of_nginx is not None:
-            peer["nginx p99"] = percentile(exactly(written.exact, "nginx"), 0.99)
-        try:
-            return outcome(name, written.stats, written.exact, scenario.counted, threshold.seconds, peer)
-        except ValueError as error:
-            raise Failed(str(error)) from error
+        return Taken(written.stats, written.exact, threshold.seconds, bare)

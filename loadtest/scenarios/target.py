@@ -59,17 +59,18 @@ class Target:
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete functions; one that is not there is as good."""
-        for name in names:
-            with contextlib.suppress(Failed):
-                self._run([("delete", name, "--yes", "--no-wait")])
+        self._run([("delete", name, "--yes", "--no-wait") for name in names], any_end=True)
 
-    def _run(self, commands: Sequence[Sequence[str]]) -> list[str]:
-        """Run commands, some at a time; what each printed. Raises Failed."""
+    def _run(self, commands: Sequence[Sequence[str]], any_end: bool = False) -> list[str]:
+        """Run commands, some at a time; what each printed. Raises Failed, unless one may end as it likes."""
         said: list[str] = []
         for first in range(0, len(commands), AT_ONCE):
             batch = commands[first : first + AT_ONCE]
             with contextlib.ExitStack() as stack:
-                said += [_said(words, process) for words, process in [(each, self._begun(each, stack)) for each in batch]]
+                begun = [(words, self._begun(words, stack)) for words in batch]
+                for words, process in begun:
+                    with contextlib.suppress(*([Failed] if any_end else [])):
+                        said.append(_said(words, process))
         return said
 
     def _begun(self, words: Sequence[str], stack: contextlib.ExitStack) -> subprocess.Popen[str]:

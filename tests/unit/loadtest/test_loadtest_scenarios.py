@@ -14,10 +14,10 @@ import pytest
 
 from loadtest.scenarios import distributed, pods
 from loadtest.scenarios.locusts import HERE
-from loadtest.scenarios.outcome import Outcome, changes, compared, outcome
+from loadtest.scenarios.outcome import Outcome, Taken, changes, compared, outcome
 from loadtest.scenarios.peers import configuration
 from loadtest.scenarios.play import SCENARIOS
-from loadtest.scenarios.thresholds import CLUSTER, FILE, BadThresholds, Threshold, claims, read
+from loadtest.scenarios.thresholds import CLUSTER, FILE, BadThresholds, Threshold, claims, doubtful, read
 from loadtest.verdict import verdict
 
 USERS = HERE / "users"
@@ -104,15 +104,35 @@ def test_a_file_that_is_not_there_is_named() -> None:
 
 
 def test_only_what_counts_is_judged_by_its_time_but_every_failure_counts() -> None:
-    found = outcome("cold", STATS, EXACT, "cold", 20, {"bare p95": 60.0})
+    found = outcome("cold", [Taken(STATS, EXACT, 20, [60.0, 50.0])], "cold")
     assert (found.requests, found.failures, found.p50, found.p95, found.worst) == (7, 1, 40.0, 70.0, 70.0)
-    everything = outcome("cold", STATS, EXACT, "", 20, {})
-    assert (everything.requests, everything.rate, everything.p50) == (10, 0.5, 30.0)
+    assert found.peer == {"bare p95": 60.0}
+    everything = outcome("cold", [Taken(STATS, EXACT, 20)], "")
+    assert (everything.requests, everything.rate, everything.p50, everything.peer) == (10, 0.5, 30.0, {})
+
+
+def test_several_runs_are_one_outcome_over_all_that_was_measured() -> None:
+    exact = json.dumps({"warm": [1.0] * 99, "nginx": [3.0]}), json.dumps({"warm": [2.0], "nginx": [5.0]})
+    found = outcome("warm", [Taken(STATS, each, 20) for each in exact], "warm")
+    assert (found.seconds, found.failures, found.p99, found.worst, found.peer) == (40, 2, 1.0, 2.0, {"nginx p99": 5.0})
 
 
 def test_a_run_that_sent_nothing_is_no_run() -> None:
     with pytest.raises(ValueError, match="sent nothing"):
-        outcome("cold", "Type,Name,Request Count,Failure Count\n", "{}", "", 20, {})
+        outcome("cold", [Taken("Type,Name,Request Count,Failure Count\n", "{}", 20)], "")
+
+
+@pytest.mark.parametrize(
+    ("found", "again"),
+    [
+        (GOOD, False),
+        (msgspec.structs.replace(GOOD, p99=9.1), True),
+        (msgspec.structs.replace(GOOD, p99=9.1, failures=1), False),
+        (msgspec.structs.replace(GOOD, p99=9.1, requests=0), False),
+    ],
+)
+def test_only_times_are_measured_again(found: Outcome, again: bool) -> None:
+    assert doubtful(ASKED, found) is again
 
 
 @pytest.mark.parametrize(
