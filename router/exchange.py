@@ -56,6 +56,7 @@ class Exchange(Attempt):
             self._apply(settings)
         revision = live.only or live.choose(share_of(self.sticky) if self.sticky else board.random())
         if revision is None:
+            self._usual()
             raise Refused("No revision of this function takes requests", 1.0)
         self.revision = revision
         admission = revision.gate.arrive(self, now, self.deadline, size)

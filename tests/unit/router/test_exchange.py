@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from exchange_world import KEY, Far, World
+from exchange_world import KEY, SENDER, Far, Near, World
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.errors import NoRoute, Refused
 from router.exchange import BACKOFF, IDLE, TUNNEL, WAITING, Exchange
+from router.http1.fields import read_fields
+from router.http1.request import Request
 from router.http1.response import read_response
 from router.model import Backend, Endpoint, Route, Settings
 
@@ -226,6 +228,16 @@ def test_a_request_that_cannot_make_its_deadline_is_refused_at_once_with_the_res
     world.clock.now += 4.0
     world.begin()
     assert world.present() == (0, 1), "4 of the 8 seconds are over, and it has 5"
+
+
+def test_a_refused_request_leaves_nothing_to_the_next_one_of_its_stream(world: World) -> None:
+    world.put("a:1", "b:1", sticky="header:X-User")
+    world.board.put(Route(KEY, (Backend("r1", (Endpoint("a:1"),), 0),), Settings(sticky="header:X-User")))
+    exchange = Exchange(world.board, Near(1, world.frames))
+    request = Request(b"GET", b"hello", b"/x", read_fields(b"Host: a\r\nX-User: u\r\n", b"1", SENDER))
+    with pytest.raises(Refused):
+        exchange.begin(request, b"", True)
+    assert (exchange.sticky, exchange.rare) == (b"", False)
 
 
 def test_a_slot_goes_from_hand_to_hand_without_recursion(world: World) -> None:
