@@ -53,12 +53,12 @@ def pinned(view: View) -> str:
 def told(event: Event) -> tuple[str, str] | None:
     """An event as one line and its mood: what a build writes and what goes on is "progress", what became of it stays.
 
-    None: nothing new, since Ready only repeats the others until it is decided.
+    None: nothing new, since Ready repeats the others until it is True, and why it never is stands at the end.
     """
     text, kind, status = event.get("message") or event.get("reason", ""), event.get("type", ""), event.get("status", "")
     if kind == "Build":
         return (f"  {text}", "progress") if text != "Output" else None  # an empty line of what the build writes
-    if kind == "Ready" and status == "Unknown":
+    if kind == "Ready" and status != "True":
         return None
     mood = "" if status == "True" else "failed" if status == "False" and kind != "Routed" else "progress"
     return f"{kind}: {text}", mood

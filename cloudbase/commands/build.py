@@ -17,7 +17,7 @@ from cloudbase.place import Place
 @click.command("build")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", metavar="NAME", help="The function's name.  [default: cloudbase.toml's, else the folder's]")
-@click.option("--runtime", metavar="NAME", help="node or python.  [default: cloudbase.toml's, else by the files]")
+@click.option("--runtime", metavar="NAME", help="node, python or dockerfile.  [default: cloudbase.toml's, else by the files]")
 @waits
 @prints
 @connects

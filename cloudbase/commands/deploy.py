@@ -18,7 +18,7 @@ from cloudbase.place import Place
 @click.command("deploy")
 @click.argument("folder", metavar="DIR|NAME", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", metavar="NAME", help="The function's name.  [default: cloudbase.toml's, else the folder's]")
-@click.option("--runtime", metavar="NAME", help="node or python.  [default: cloudbase.toml's, else by the files]")
+@click.option("--runtime", metavar="NAME", help="node, python or dockerfile.  [default: cloudbase.toml's, else by the files]")
 @click.option("--image", metavar="IMAGE", help="Run this image instead of a folder's source, in a cluster.")
 @click.option("--env", "-e", metavar="NAME=VALUE", multiple=True, help="An environment variable; may be repeated.")
 @click.option("--min", "minimum", type=int, metavar="N", help="Replicas kept even when idle.")

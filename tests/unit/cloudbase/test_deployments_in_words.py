@@ -34,7 +34,8 @@ def seen(*conditions: dict[str, str], **more: Any) -> dict[str, Any]:
             ("Routed: no revision was ready yet", "progress"),
         ),
         (condition("Ready", "Unknown", "Building", "the build is under way"), None),
-        (condition("Ready", "False", "CrashLoop", "ends again and again"), ("Ready: ends again and again", "failed")),
+        (condition("Ready", "False", "CrashLoop", "ends again and again"), None),
+        (condition("Ready", "True", "Ready", "f-00001 has the traffic"), ("Ready: f-00001 has the traffic", "")),
         ({"type": "Build", "message": "npm ci …"}, ("  npm ci …", "progress")),
     ],
 )
