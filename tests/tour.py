@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _PRELUDE = r"""
 set -euo pipefail
 PS4='+ '
-curl() { command curl -sf --max-time 90 --retry 30 --retry-delay 1 --retry-connrefused "$@"; }
+curl() { command curl -sf --max-time 90 --retry 20 --retry-delay 1 --retry-all-errors "$@"; }
 forward() {
   "$@" >/dev/null &
   local port=${@: -1}
