@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from controller.kube.names import REVISION
 from controller.kube.objects import Child
 from controller.ports import Replica
@@ -89,9 +91,21 @@ def _container(status: ContainerStatus) -> Iterator[str]:
 
 
 def last_words(text: str) -> str:
-    """The last lines of a log that say something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """The last lines of a log that say something; of records in JSON, as our runtimes write them, the message."""
+    found = (line.strip() for each in text.splitlines() for line in _message(each.strip()).splitlines())
+    lines = [line for line in found if line]
     return " | ".join(lines[-LINES:])[-WORDS:]
+
+
+def _message(line: str) -> str:
+    if not line.startswith("{"):
+        return line
+    try:
+        record = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return line
+    message = record.get("message") if isinstance(record, dict) else None
+    return message if isinstance(message, str) else line
 
 
 def _hinted(message: str) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 from installed import ROOT, Platform, cloudbase, kubectl
@@ -22,6 +23,11 @@ class Deployer:
     namespace: str
     token: str
 
+    @property
+    def there(self) -> tuple[str, ...]:
+        """What the command line needs to know."""
+        return ("--server", self.server, "--namespace", self.namespace, "--token", self.token)
+
     async def deploy(self, http: httpx2.AsyncClient, name: str, files: dict[str, str], **spec: Any) -> None:
         """Create or update a function of these files; it is built and deployed by itself."""
         reply = await http.put(
@@ -30,10 +36,25 @@ class Deployer:
         )  # fmt: skip
         assert reply.status_code in (200, 201), reply.text
 
+    async def send(self, http: httpx2.AsyncClient, name: str, archive: bytes, **spec: Any) -> None:
+        """As `deploy`, of a tar.gz."""
+        told = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec))}
+        reply = await http.put(
+            f"{self.server}/api/v1/functions/{name}", params={"namespace": self.namespace},
+            headers={"Authorization": f"Bearer {self.token}", **told}, content=archive,
+        )  # fmt: skip
+        assert reply.status_code in (200, 201), reply.text
+
+    async def rollback(self, http: httpx2.AsyncClient, name: str) -> None:
+        """What `cloudbase rollback` asks for."""
+        url = f"{self.server}/api/v1/functions/{name}/rollback"
+        token = {"Authorization": f"Bearer {self.token}"}
+        reply = await http.post(url, params={"namespace": self.namespace}, headers=token, json={})
+        assert reply.status_code == 202, reply.text
+
     def command_line(self, folder: str, name: str) -> str:
         """As a person does: `cloudbase deploy` waits until it is ready, and prints how it went."""
-        there = ("--server", self.server, "--namespace", self.namespace, "--token", self.token)
-        return cloudbase("deploy", folder, "--name", name, "--idle-grace", "1", *there, within=300)
+        return cloudbase("deploy", folder, "--name", name, "--idle-grace", "1", *self.there, within=300)
 
     def ready(self, *names: str, within: float = 180) -> None:
         """Wait until each is Ready."""

@@ -75,7 +75,7 @@ def platform_image() -> str:
 @cache
 def echo_image() -> str:
     """A program that listens on $PORT, and finishes what is in flight at SIGTERM."""
-    return os.environ.get("CLOUDBASE_TEST_ECHO") or build("cloudbase-test/program:2", ROOT / "tests/cluster/platform/program")
+    return os.environ.get("CLOUDBASE_TEST_ECHO") or build("cloudbase-test/program:3", ROOT / "tests/cluster/platform/program")
 
 
 @dataclass

@@ -20,6 +20,7 @@ class Load:
 
     codes: Counter[int] = field(default_factory=Counter)
     pods: Counter[str] = field(default_factory=Counter)
+    last: dict[str, float] = field(default_factory=dict)  # pod -> when the last request that it answered began, monotonic seconds
     wrong: list[str] = field(default_factory=list)
 
 
@@ -29,6 +30,7 @@ async def steady(url: str, rate: float = RATE) -> AsyncIterator[Load]:
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
 
     async def one(http: httpx2.AsyncClient) -> None:
+        began = time.monotonic()
         try:
             answer = await http.get(url)
         except httpx2.TransportError as error:
@@ -37,7 +39,9 @@ async def steady(url: str, rate: float = RATE) -> AsyncIterator[Load]:
             return
         load.codes[answer.status_code] += 1
         if answer.status_code == 200:
-            load.pods[answer.json()["pod"]] += 1
+            pod = answer.json()["pod"]
+            load.pods[pod] += 1
+            load.last[pod] = max(began, load.last.get(pod, 0.0))
         else:
             load.wrong.append(answer.text)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from controller_world import run
 from msgspec.structs import replace
 
-from controller.kube.pods import replica, silent
+from controller.kube.pods import last_words, replica, silent
 from controller.kube.words import Words
 from kube.model import (
     ContainerState,
@@ -119,3 +119,8 @@ def test_its_words_are_told_after_what_its_status_says() -> None:
     assert replica(pod()).message == ""
     ended = ContainerState(terminated=ContainerStateTerminated(exit_code=3, message="no database"))
     assert replica(pod(replace(RUNNING, last_state=ended)), "other").message == "exited with status 3: no database"
+
+
+def test_of_records_in_json_the_message_is_told() -> None:
+    assert last_words('{"time": "2026-01-01", "message": "no database:\\n  at db\\n"}\n') == "no database: | at db"
+    assert last_words('plain\n{"level": "info"}\n{broken\n["message"]') == '{"level": "info"} | {broken | ["message"]'

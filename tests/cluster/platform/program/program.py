@@ -1,4 +1,7 @@
-"""An ordinary program: listens on $PORT, says who it is, finishes what is in flight at SIGTERM; with $EXIT it only fails."""
+"""An ordinary program: listens on $PORT, says who it is, finishes what is in flight at SIGTERM.
+
+With $EXIT it only fails, with $MUTE it says that and never listens, with $HOST it listens there alone.
+"""
 
 import json
 import os
@@ -10,6 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 if "EXIT" in os.environ:
     print("cannot reach the database at db:5432", file=sys.stderr)
     sys.exit(int(os.environ["EXIT"]))
+if "MUTE" in os.environ:
+    print(os.environ["MUTE"])
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # a container's first process would not get it otherwise
+    signal.sigwait({signal.SIGTERM})
+    sys.exit()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,7 +40,9 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
 
 
-server = Server(("", int(os.environ["PORT"])), Handler)
+host, port = os.environ.get("HOST", ""), int(os.environ["PORT"])
+server = Server((host, port), Handler)
+print(f"listening on {host}:{port}")
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever(0.05)
 os._exit(0)
