@@ -22,6 +22,7 @@ pytestmark = MARKS
 
 # Rights that no test of this folder has any use for, and what they are for.
 EXPLAINED: dict[Right, str] = {
+    ("cloudbase.dev", "functions", "delete"): "the management API, as tests/cluster/api shows",
     (
         "cloudbase.dev",
         "functions/finalizers",
@@ -29,6 +30,7 @@ EXPLAINED: dict[Right, str] = {
     ): "to be named as an owner where an admission plugin checks that; never sent",
     ("cloudbase.dev", "revisions", "get"): "a revision that another controller made a moment before",
     ("", "configmaps", "delete"): "sources and results that nobody has referred to for ten minutes",
+    ("events.k8s.io", "events", "patch"): "an Event that comes again",
 }
 
 
