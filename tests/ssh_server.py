@@ -6,12 +6,13 @@ import asyncio
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from free_ports import free_port
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
 SEPARATION = Path("/run/sshd")  # sshd of root wants this folder, which the distribution's service makes
@@ -55,9 +56,7 @@ async def ssh_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Ssh
         new_key(folder / name)
     if os.getuid() == 0:
         SEPARATION.mkdir(mode=0o755, exist_ok=True)  # noqa: ASYNC240 - in memory
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
+    port = free_port(host)
     config = folder / "sshd_config"
     config.write_text(CONFIG.format(host=host, port=port, folder=folder))
     process = await asyncio.create_subprocess_exec(SSHD, "-D", "-e", "-f", str(config), stderr=asyncio.subprocess.PIPE)
@@ -65,7 +64,7 @@ async def ssh_server(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Ssh
     try:
         said = b""
         while b"Server listening" not in said:
-            line = await asyncio.wait_for(process.stderr.readline(), 20)
+            line = await asyncio.wait_for(process.stderr.readline(), 60)
             assert line, f"sshd did not start: {said.decode()}"
             said += line
         reading = asyncio.create_task(process.stderr.read())  # so that it never waits for us

@@ -17,13 +17,15 @@ import helm as chart
 
 CHART = chart
 IMAGE = "registry.k8s.io/pause:3.10"
+PATIENCE = 180.0  # seconds for what merely takes its time: a slow machine is not what is tested
+PATIENTLY = (f"--timeout={PATIENCE:.0f}s",)
 
 
 class Refused(Exception):
     """What kubectl said instead."""
 
 
-def kubectl(*arguments: str, document: object = None, within: float = 60) -> str:
+def kubectl(*arguments: str, document: object = None, within: float = PATIENCE + 20) -> str:
     """kubectl's output; `document` is its stdin as JSON. Raises Refused."""
     text = None if document is None else json.dumps(document)
     done = subprocess.run(["kubectl", *arguments], input=text, capture_output=True, text=True, timeout=within, check=False)

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import kubectl as here
 import yaml
+from free_ports import free_port
 from kubectl import Refused, kubectl
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ class Controller:
     def stop(self, hard: bool = False) -> None:
         if self.process is not None:
             (self.process.kill if hard else self.process.terminate)()
-            self.process.wait(30)
+            self.process.wait(here.PATIENCE)
             self.process = None
 
     def _admin(self, began: int) -> str:
@@ -74,7 +74,7 @@ class Controller:
         return True
 
 
-def until(there: Any, within: float = 60.0) -> Any:
+def until(there: Any, within: float = here.PATIENCE) -> Any:
     """What it gives, once that is something."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
@@ -92,7 +92,7 @@ def function(name: str, spec: dict[str, Any], **metadata: Any) -> dict[str, Any]
 @contextmanager
 def running(folder: Path) -> Iterator[Controller]:
     """The controller with everything that it needs; all of it goes at the end."""
-    port = free_port()
+    port = free_port("0.0.0.0")
     rendered = here.CHART.render({"admission": {"webhooks": True}}, release="admitting")
     configurations = [_here(each, port) for each in rendered if each["kind"] in CONFIGURATIONS]
     assert len(configurations) == 2
@@ -100,7 +100,7 @@ def running(folder: Path) -> Iterator[Controller]:
     kubectl(
         "apply", "--server-side", "--force-conflicts", "-f", "-", document={"apiVersion": "v1", "kind": "List", "items": kinds}
     )
-    kubectl("wait", "--for=condition=Established", "crd/functions.cloudbase.dev", "crd/revisions.cloudbase.dev", "--timeout=30s")
+    kubectl("wait", "--for=condition=Established", "crd/functions.cloudbase.dev", "crd/revisions.cloudbase.dev", *here.PATIENTLY)
     with here.namespace("admission", **{LABEL: "yes"}) as name, here.applied(rights(name)):
         config = folder / "controller.kubeconfig"
         config.write_text(json.dumps(kubeconfig(kubectl("create", "token", NAME, "-n", name).strip())))
@@ -109,10 +109,8 @@ def running(folder: Path) -> Iterator[Controller]:
             try:
                 controller.start()
                 yield controller
-                _clear(name)
             finally:
-                controller.stop()
-                print(controller.log.read_text()[-8000:] if controller.log.exists() else "no log")
+                _leave(controller)
 
 
 def rights(namespace: str) -> list[dict[str, Any]]:
@@ -150,12 +148,6 @@ def kubeconfig(token: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def free_port() -> int:
-    with socket.create_server(("0.0.0.0", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
 def _here(configuration: dict[str, Any], port: int) -> dict[str, Any]:
     """The chart's configuration, asking this process, about the test's namespaces."""
     for each in configuration["webhooks"]:
@@ -164,6 +156,11 @@ def _here(configuration: dict[str, Any], port: int) -> dict[str, Any]:
     return configuration
 
 
-def _clear(namespace: str) -> None:
-    """Functions go while somebody is there who lets them go."""
-    kubectl("delete", "functions", "--all", "-n", namespace, "--timeout=60s", within=70)
+def _leave(controller: Controller) -> None:
+    """Functions go while somebody is there who lets them go: also after a test that failed."""
+    try:
+        if controller.process is not None:
+            kubectl("delete", "functions", "--all", "-n", controller.namespace, *here.PATIENTLY)
+    finally:
+        controller.stop()
+        print(controller.log.read_text()[-8000:] if controller.log.exists() else "no log")

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from starlette.responses import Response
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
 
@@ -42,7 +43,8 @@ EXECUTOR = os.environ.get("CLOUDBASE_TEST_EXECUTOR", "ghcr.io/osscontainertools/
 BUSYBOX = os.environ.get("CLOUDBASE_TEST_BUSYBOX", "busybox:stable")
 REGISTRY_MAP = {"index.docker.io": REGISTRY}
 KANIKO = os.environ.get("CLUSTER_KANIKO", "unknown")
-LIMIT = 240.0  # seconds for one scenario; none should come near
+PATIENCE = 120.0  # seconds for what merely takes its time: a slow machine is not what is tested
+LIMIT = 500.0  # seconds for one scenario; none should come near
 
 
 def build_settings(namespace: str, **changes: Any) -> BuildSettings:
@@ -56,7 +58,7 @@ def build_settings(namespace: str, **changes: Any) -> BuildSettings:
         "namespace": namespace,
         "executor": EXECUTOR,
         "busybox": BUSYBOX,
-        "deadline": 180.0,
+        "deadline": 400.0,
     }
     return BuildSettings(**{**known, **changes})
 
@@ -97,7 +99,7 @@ class World:
     async def jobs(self) -> list[dict[str, Any]]:
         return await self.client.list(JOBS, Scope(self.settings.namespace, BUILD))
 
-    async def tidy(self, within: float = 30.0) -> bool:
+    async def tidy(self, within: float = PATIENCE) -> bool:
         """Whether no Job, no pod and no Secret of a build is left, or soon will be."""
         scope = Scope(self.settings.namespace, BUILD)
         return await eventually(lambda: self._nothing(scope), within)
@@ -114,7 +116,7 @@ async def answer(world: World, image: str) -> str:
     spec = {"containers": [container], "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1}
     await world.client.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace)
     try:
-        async with asyncio.timeout(60), httpx2.AsyncClient(trust_env=False) as http:
+        async with asyncio.timeout(PATIENCE), httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
             while True:
                 pod = await world.client.get(PODS, name, namespace)
                 try:
@@ -135,7 +137,7 @@ def example(name: str) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float) -> bool:
+async def eventually(condition: Callable[[], Awaitable[bool]], within: float = PATIENCE) -> bool:
     try:
         async with asyncio.timeout(within):
             while not await condition():  # noqa: ASYNC110 - it is the cluster's to change
@@ -189,6 +191,30 @@ async def serving(port: int = 0) -> AsyncIterator[tuple[str, Callable[[Any], Non
     finally:
         server.should_exit = True
         await serve
+
+
+class Gate:
+    """Holds up builds that come by it, until it is opened."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.open = False
+
+    def files(self, mark: str) -> dict[str, bytes]:
+        """A Dockerfile whose RUN step says `begun` and goes on when the gate is open."""
+        step = f"echo begun; until wget -q -O /dev/null {self.url}/; do sleep 0.2; done; echo {mark} > /mark"
+        return {"Dockerfile": f"FROM busybox:stable\nRUN {step}\nUSER 1000\n".encode()}
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        await Response(status_code=204 if self.open else 503)(scope, receive, send)
+
+
+@asynccontextmanager
+async def gate() -> AsyncIterator[Gate]:
+    async with serving() as (url, mount):
+        made = Gate(url)
+        mount(made.app)
+        yield made
 
 
 def run(scenario: Callable[[World], Awaitable[None]], **changes: Any) -> None:

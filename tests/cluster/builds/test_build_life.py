@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from build_world import World, eventually, run, serving, with_settings
+from build_world import HOST, PATIENCE, World, eventually, gate, run, serving, with_settings
+from free_ports import free_port
 
 from controller.builds import Builds
 from controller.kube.build.jobs import JOBS
@@ -25,40 +26,45 @@ from kube.watch import Scope
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore:.*utcnow.*:DeprecationWarning"),  # in the official package, from Python 3.12 on
 ]
 
 
-def slow(mark: str, seconds: int = 4) -> dict[str, bytes]:
-    return {"Dockerfile": f"FROM busybox:stable\nRUN echo begun; sleep {seconds}; echo {mark} > /mark\nUSER 1000\n".encode()}
+def slow(mark: str, seconds: int) -> dict[str, bytes]:
+    return {"Dockerfile": f"FROM busybox:stable\nRUN sleep {seconds}; echo {mark} > /mark\nUSER 1000\n".encode()}
 
 
 async def begun(world: World) -> dict[str, Any]:
     """The one Job there is, once its RUN step goes on."""
-    assert await eventually(lambda: _told(world, "begun"), 60)
+    assert await eventually(lambda: _told(world, "begun"))
     (job,) = await world.jobs()
     return job
 
 
-async def _told(world: World, words: str) -> bool:
-    return words in world.told
+async def _told(world: World, line: str) -> bool:
+    return line in world.told
+
+
+async def _told_of(world: World, words: str) -> bool:
+    return any(words in line for line in world.told)
 
 
 @pytest.mark.parametrize("victim", ["jobs", "pods"])
 def test_a_build_whose_job_or_pod_is_deleted_is_begun_anew_and_ends_well(victim: str) -> None:
     async def scenario(world: World) -> None:
-        function = await world.function("victim", "dockerfile", slow(victim))
-        building = asyncio.create_task(world.build(function))
-        job = await begun(world)
-        if victim == "jobs":
-            await world.client.delete(JOBS, job["metadata"]["name"], world.settings.namespace)
-        else:
-            (pod,) = await world.client.list(PODS, Scope(world.settings.namespace, BUILD))
-            await world.client.delete(PODS, pod.metadata.name, world.settings.namespace, grace=0)
-        result = await building
+        async with gate() as held:
+            function = await world.function("victim", "dockerfile", held.files(victim))
+            building = asyncio.create_task(world.build(function))
+            job = await begun(world)
+            if victim == "jobs":
+                await world.client.delete(JOBS, job["metadata"]["name"], world.settings.namespace)
+            else:
+                (pod,) = await world.client.list(PODS, Scope(world.settings.namespace, BUILD))
+                await world.client.delete(PODS, pod.metadata.name, world.settings.namespace, grace=0)
+            assert await eventually(lambda: _told_of(world, "begun anew"))
+            held.open = True
+            result = await building
         assert result.artifact
-        assert any("begun anew" in line for line in world.told)
         assert await world.tidy()
 
     run(scenario)
@@ -66,18 +72,24 @@ def test_a_build_whose_job_or_pod_is_deleted_is_begun_anew_and_ends_well(victim:
 
 def test_a_restarted_controller_takes_up_the_job_that_runs() -> None:
     async def scenario(world: World) -> None:
-        function = await world.function("taken-up", "dockerfile", slow("taken-up", 6))
-        building = asyncio.create_task(world.build(function))
-        job = await begun(world)
-        world.builder.detach()
-        building.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await building
-        async with with_settings(world.client, world.settings) as next_one:
-            result = await next_one.build(function)
-            assert "the build is under way already" in next_one.told and "begun" in next_one.told
-            assert job["metadata"]["uid"] not in [each["metadata"]["uid"] for each in await next_one.jobs()]
-        assert result.artifact and not result.cached and result.seconds >= 6
+        async with gate() as held:
+            function = await world.function("taken-up", "dockerfile", held.files("taken-up"))
+            building = asyncio.create_task(world.build(function))
+            job = await begun(world)
+            since = time.monotonic()
+            world.builder.detach()
+            building.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await building
+            await asyncio.sleep(2)  # nobody follows the Job: that time counts, too
+            async with with_settings(world.client, world.settings) as next_one:
+                building = asyncio.create_task(next_one.build(function))
+                assert await eventually(lambda: _told(next_one, "begun"))
+                held.open, lasted = True, time.monotonic() - since
+                result = await building
+                assert "the build is under way already" in next_one.told
+                assert job["metadata"]["uid"] not in [each["metadata"]["uid"] for each in await next_one.jobs()]
+        assert result.artifact and not result.cached and result.seconds >= lasted
         assert await world.tidy()
 
     run(scenario)
@@ -85,12 +97,13 @@ def test_a_restarted_controller_takes_up_the_job_that_runs() -> None:
 
 def test_a_build_that_nobody_needs_any_more_is_ended_with_all_that_it_has() -> None:
     async def scenario(world: World) -> None:
-        building = asyncio.create_task(world.build(await world.function("pointless", "dockerfile", slow("pointless", 200))))
-        await begun(world)
-        building.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await building
-        assert await world.tidy()
+        async with gate() as held:
+            building = asyncio.create_task(world.build(await world.function("pointless", "dockerfile", held.files("pointless"))))
+            await begun(world)
+            building.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await building
+            assert await world.tidy()
 
     run(scenario)
 
@@ -134,23 +147,24 @@ def _note(builds: Builds, key: tuple[str, str], order: dict[tuple[str, str], Non
 
 def test_a_large_source_is_handed_out_once_to_whoever_has_the_url_also_by_a_controller_that_was_away() -> None:
     async def scenario(world: World) -> None:
-        async with serving() as (url, _):
-            port = int(url.rpartition(":")[2])
-        async with with_settings(world.client, replace(world.settings, handover=f"http://{url.split('/')[2]}")) as there:
+        port = free_port(HOST)
+        settings = replace(world.settings, handover=f"http://{HOST}:{port}")
+        async with gate() as held, with_settings(world.client, settings) as there:
             there.sources._in_secret = 0  # everything is large
-            function = await there.function("handed", "dockerfile", slow("handed", 3))
+            function = await there.function("handed", "dockerfile", held.files("handed"))
             building = asyncio.create_task(there.build(function))
-            assert await eventually(lambda: _waits(there), 30), "nobody answers yet"
+            assert await eventually(lambda: _waits(there)), "nobody answers yet"
             async with serving(port) as (_, mount):
                 mount(there.handover.app)
                 await begun(there)
                 (secret,) = await there.client.list(SECRETS, Scope(there.settings.namespace, BUILD))
                 once = await _url(there, secret["metadata"]["name"])
-                assert await eventually(lambda: _handed_out(there), 10), "it is noted before the last piece is sent"
-                async with httpx2.AsyncClient(trust_env=False) as http:
+                assert await eventually(lambda: _handed_out(there)), "it is noted before the last piece is sent"
+                async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
                     assert (await http.get(once)).status_code == 410
                     assert (await http.get(once[:-3] + "xxx")).status_code == 403
                     assert (await http.get(once.replace("/sources/", "/sources/0"))).status_code == 404
+                held.open = True
                 result: BuildResult = await building
         assert result.artifact
 

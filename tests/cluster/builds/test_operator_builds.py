@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "controller"))
 
 from build_world import HOST, build_settings
-from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, RBAC, RESOURCES, ROOT, Operated, get, operated
+from free_ports import free_port
+from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, RBAC, RESOURCES, ROOT, Operated, operated, reached
 
 from controller.kube.build.jobs import JOBS
 from controller.kube.build.room import building
@@ -25,7 +24,7 @@ from kube.errors import NotFound
 from kube.resource import NAMESPACES, PODS, SECRETS
 from kube.watch import Scope
 
-pytestmark = [*MARKS, pytest.mark.timeout(300)]
+pytestmark = MARKS
 HANDLER = b"const size = require('fs').statSync('noise').size\nexports.handler = async () => `${size} bytes`\n"
 
 
@@ -65,9 +64,7 @@ def flags(settings: BuildSettings, port: int) -> list[str]:
 
 
 def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_while_it_is_built(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port(HOST)
 
     async def scenario(o: Operated) -> None:
         o.place.world.tidy = False  # its namespace goes while the next test runs
@@ -83,14 +80,14 @@ def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_w
                 pods = await o.client.list(PODS, Scope(settings.namespace))
                 return any(pod.status.phase == "Running" or pod.status.init_container_statuses for pod in pods)
 
-            await o.eventually(running, 40)
+            await o.eventually(running)
             await controller.stop(hard=True)
             (job,) = await o.client.list(JOBS, Scope(settings.namespace))
             next_one = await o.controller(*flags(settings, port), leads=False)
-            await next_one.leading(60)
-            ready = await o.wait("large", within=100)
+            await next_one.leading()
+            ready = await o.wait("large")
             assert ready["reason"] == "Ready"
-            assert (await get(router.traffic, "/fn/large")).text == f"{40 << 20} bytes"
+            assert (await reached(router.traffic, "/fn/large")).text == f"{40 << 20} bytes"
             build = (await o.function("large"))["status"]["build"]
             print(f"built in {build['seconds']:.1f} s, Job {job['metadata']['name']}, the controller killed meanwhile")
             assert build["artifact"].startswith(f"{settings.pulled_from}/{o.namespace}-large@sha256:")
@@ -101,9 +98,9 @@ def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_w
                 ]
                 return left == [[], [], []]
 
-            await o.eventually(tidy, 30)
+            await o.eventually(tidy)
 
-    operated(scenario, tmp_path, limit=230)
+    operated(scenario, tmp_path)
 
 
 def test_a_source_that_cannot_be_built_says_so_in_the_functions_status(tmp_path: Path) -> None:
@@ -118,8 +115,8 @@ def test_a_source_that_cannot_be_built_says_so_in_the_functions_status(tmp_path:
             async def failed() -> bool:
                 return (await o.condition("unlucky", "Built")).get("status") == "False"
 
-            await o.eventually(failed, 60)
+            await o.eventually(failed)
             built = await o.condition("unlucky", "Built")
             assert built["reason"] == "StepFailed" and "no luck today" in built["message"], built
 
-    operated(scenario, tmp_path, limit=110)
+    operated(scenario, tmp_path)

@@ -25,7 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
 
 from kube_world import real_world
 from kube_world import until as until
+from router_on_a_cluster import PATIENCE as PATIENCE
 from router_on_a_cluster import RBAC, RESOURCES, Place, Router, _authority, _rights
+from router_on_a_cluster import reached as reached
 
 from kube.client import Client
 from kube.errors import KubeError, NotFound
@@ -105,13 +107,13 @@ class Controller:
 
     async def start(self) -> None:
         self._reading = asyncio.create_task(self._read())
-        await until(lambda: bool(self.admin) or self.process.returncode is not None, 30)
+        await until(lambda: bool(self.admin) or self.process.returncode is not None, PATIENCE)
         assert self.admin, "\n".join(self.lines)
 
     def said(self, words: str) -> bool:
         return any(words in line for line in self.lines)
 
-    async def leading(self, within: float = 30) -> None:
+    async def leading(self, within: float = PATIENCE) -> None:
         await until(lambda: self.said(": leading"), within)
 
     async def stop(self, hard: bool = False) -> int:
@@ -123,7 +125,7 @@ class Controller:
         return code
 
     async def metric(self, name: str) -> float:
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE) as http:
             text = (await http.get(f"http://{self.admin}/metrics")).text
         found = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line)]
         assert found, f"there is no metric {name}"
@@ -191,7 +193,7 @@ class Operated:
             return {}
         return next((each for each in status.get("conditions", ()) if each["type"] == kind), {})
 
-    async def wait(self, name: str, status: str = "True", within: float = 60, reason: str = "") -> dict[str, Any]:
+    async def wait(self, name: str, status: str = "True", within: float = PATIENCE, reason: str = "") -> dict[str, Any]:
         """Until the function is Ready (or not, for good)."""
         found: dict[str, Any] = {}
         try:
@@ -203,7 +205,7 @@ class Operated:
             raise AssertionError(f"{name} is not Ready={status} {reason}: {await self.function(name)}") from None
         return found
 
-    async def eventually(self, holds: Callable[[], Awaitable[bool]], within: float = 30) -> float:
+    async def eventually(self, holds: Callable[[], Awaitable[bool]], within: float = PATIENCE) -> float:
         """Seconds until it held."""
         began = time.monotonic()
         async with asyncio.timeout(within):
@@ -227,7 +229,7 @@ class Operated:
 Scenario = Callable[[Operated], Awaitable[None]]
 
 
-def operated(scenario: Scenario, folder: Path, limit: float = 110.0) -> None:
+def operated(scenario: Scenario, folder: Path, limit: float = 400.0) -> None:
     """Run a scenario in a namespace of its own, with our kinds known."""
     image()
 
@@ -255,7 +257,7 @@ async def _kinds(client: Client) -> AsyncIterator[None]:
     for path in sorted((ROOT / "helm/cloudbase/crds").glob("*.yaml")):
         document = yaml.safe_load(path.read_text())
         await client.apply(CRDS, document["metadata"]["name"], document, "test", force=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await client.list(FUNCTIONS)
@@ -344,7 +346,7 @@ async def steady(url: str, rate: float) -> AsyncIterator[Load]:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-    async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
+    async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as http:
         task = asyncio.create_task(arrivals(http))
         try:
             yield load
@@ -353,6 +355,6 @@ async def steady(url: str, rate: float) -> AsyncIterator[Load]:
             await task
 
 
-async def get(traffic: str, path: str, timeout: float = 60.0) -> httpx2.Response:
-    async with httpx2.AsyncClient(trust_env=False, timeout=timeout) as http:
+async def get(traffic: str, path: str, timeout: float = PATIENCE) -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=timeout) as http:
         return await http.get(f"http://{traffic}{path}")

@@ -9,7 +9,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated
+from operator_on_a_cluster import FUNCTIONS, MARKS, PATIENCE, REVISIONS, Operated, operated, reached
 
 from kube.resource import DEPLOYMENTS, SERVICES
 from kube.watch import Scope
@@ -65,7 +65,9 @@ def test_a_restarted_controller_writes_nothing_where_nothing_changed(tmp_path: P
         first = await o.controller()
         router = await o.router()
         for number in range(5):
-            await o.apply(f"f{number}", scaling={"initial": number % 2}, timeout=float(number), env={"A": str(number)})
+            await o.apply(
+                f"f{number}", scaling={"initial": number % 2, "idleGrace": 600}, timeout=float(number), env={"A": str(number)}
+            )
         await o.apply("pinned", replicas=1, resources={"cpu": "0.5", "memory": "64Mi"}, envFrom=[])
         for number in range(5):
             await o.wait(f"f{number}")
@@ -74,13 +76,13 @@ def test_a_restarted_controller_writes_nothing_where_nothing_changed(tmp_path: P
         before = await versions(o)
         assert await first.stop() == 0
         second = await o.controller()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await second.metric("cloudbase_controller_reconcile_total") < 6:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
         await settle(o)
         assert await versions(o) == before
         assert await second.metric("cloudbase_controller_workqueue_retries_total") == 0
-        assert (await get(router.traffic, "/fn/pinned/")).status_code == 200
+        assert (await reached(router.traffic, "/fn/pinned/")).status_code == 200
 
     operated(scenario, tmp_path)
 
@@ -141,7 +143,7 @@ async def versions(o: Operated) -> dict[tuple[str, str], str]:
 async def settle(o: Operated) -> None:
     """Until nothing has changed for two seconds."""
     last, same = await versions(o), 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while same < 4:
             await asyncio.sleep(0.5)
             now = await versions(o)

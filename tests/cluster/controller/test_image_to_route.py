@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated
+from operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated, reached
 
 from kube.resource import DEPLOYMENTS, SERVICES
 
@@ -21,7 +21,7 @@ def test_an_image_becomes_a_function_that_sleeps_and_wakes_and_goes_without_a_tr
         await o.apply("hello", scaling={"idleGrace": 1}, env={"WORD": "$(HOME) ü"})
         ready = await o.wait("hello")
         assert ready["reason"] == "Ready"
-        answer = (await get(router.traffic, "/fn/hello/x")).json()
+        answer = (await reached(router.traffic, "/fn/hello/x")).json()
         assert (answer["revision"], answer["env"]) == ("hello-00001", "$(HOME) ü")
 
         deployment = await o.deployment("hello-00001")
@@ -33,7 +33,7 @@ def test_an_image_becomes_a_function_that_sleeps_and_wakes_and_goes_without_a_tr
         assert (status["replicas"], status["revision"]) == (1, "hello-00001")
         assert status["traffic"] == [{"revision": "hello-00001", "percent": 100}]
 
-        await o.place.replicas("hello-00001", 0, within=40)
+        await o.place.replicas("hello-00001", 0)
         assert (await o.wait("hello"))["reason"] == "Ready"  # asleep is ready
         assert (await get(router.traffic, "/fn/hello/x")).status_code == 200
 

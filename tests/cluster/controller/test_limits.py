@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,12 @@ def test_what_a_namespace_does_not_allow_is_told_in_the_status(tmp_path: Path) -
         await o.apply("fits")
         await o.wait("fits")  # under restricted pod security
         await o.client.create(quotas, {"metadata": {"name": "small"}, "spec": {"hard": {"pods": "1"}}}, o.namespace)
-        await asyncio.sleep(1)
+
+        async def counted() -> bool:
+            status = (await o.client.get(quotas, "small", o.namespace)).get("status") or {}
+            return bool(status.get("used", {}).get("pods") == "1")
+
+        await o.eventually(counted)  # it counts from then on
         await o.apply("toomuch")
 
         async def told() -> bool:

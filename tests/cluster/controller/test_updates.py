@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from operator_on_a_cluster import FUNCTIONS, MARKS, Operated, get, operated, steady
+from operator_on_a_cluster import FUNCTIONS, MARKS, Operated, get, operated, reached, steady
 
 pytestmark = MARKS
 
@@ -24,7 +24,8 @@ def test_updates_and_rollbacks_under_load_lose_no_request_and_a_broken_revision_
         await o.wait("hello")
 
         async def answers(revision: str) -> bool:
-            return bool((await get(router.traffic, "/fn/hello/")).json()["revision"] == revision)
+            answer = await get(router.traffic, "/fn/hello/")
+            return answer.status_code == 200 and bool(answer.json()["revision"] == revision)
 
         await o.eventually(lambda: answers("hello-00001"))
         async with steady(f"http://{router.traffic}/fn/hello/", 100) as load:
@@ -70,9 +71,9 @@ def test_kubectl_scale_pins_and_taking_the_pin_away_gives_control_back(tmp_path:
         await o.apply("hello", scaling={"idleGrace": 1})
         await o.wait("hello")
         await o.client.scale_to(FUNCTIONS, "hello", o.namespace, 2)
-        await o.place.replicas("hello-00001", 2, within=40)
+        await o.place.replicas("hello-00001", 2)
         await o.wait("hello")
-        assert (await get(router.traffic, "/fn/hello/")).status_code == 200
+        assert (await reached(router.traffic, "/fn/hello/")).status_code == 200
         await asyncio.sleep(12)  # beyond the grace and the samples: nobody resizes it
         deployment = await o.deployment("hello-00001")
         assert deployment is not None
@@ -80,7 +81,7 @@ def test_kubectl_scale_pins_and_taking_the_pin_away_gives_control_back(tmp_path:
         scale = await o.client.scale(FUNCTIONS, "hello", o.namespace)
         assert (scale.spec.replicas, scale.status.replicas, scale.status.selector) == (2, 2, "cloudbase.dev/function=hello")
         await o.client.merge(FUNCTIONS, "hello", {"spec": {"replicas": None}}, o.namespace)
-        await o.place.replicas("hello-00001", 0, within=40)
+        await o.place.replicas("hello-00001", 0)
         assert (await get(router.traffic, "/fn/hello/")).status_code == 200
 
     operated(scenario, tmp_path)

@@ -184,10 +184,12 @@ def test_an_api_server_that_restarts_is_caught_up_with_whatever_it_has_forgotten
             await make_service(world, name)
         await until(lambda: len(informer) == 2)
         await control("stop")
-        await until(lambda: informer.states()[world.namespace].failures >= 2)
-        assert len(informer) == 2 and informer.synced
-        began = time.monotonic()
-        await control("start")
+        try:
+            await until(lambda: informer.states()[world.namespace].failures >= 2)
+            assert len(informer) == 2 and informer.synced
+        finally:
+            began = time.monotonic()
+            await control("start")
         await world.client.delete(SERVICES, "goes", world.namespace)
         await make_service(world, "comes")
         await until(lambda: len(told) == 4)

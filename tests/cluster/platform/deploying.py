@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from installed import ROOT, Platform, cloudbase, kubectl
+from installed import PATIENCE, ROOT, Platform, cloudbase, kubectl
 
 ACCOUNT = "deployer"
 NEVER_SENT = {"node_modules", ".packages", "__pycache__"}
@@ -54,13 +54,13 @@ class Deployer:
 
     def command_line(self, folder: str, name: str) -> str:
         """As a person does: `cloudbase deploy` waits until it is ready, and prints how it went."""
-        return cloudbase("deploy", folder, "--name", name, "--idle-grace", "1", *self.there, within=300)
+        return cloudbase("deploy", folder, "--name", name, "--idle-grace", "1", *self.there)
 
-    def ready(self, *names: str, within: float = 180) -> None:
+    def ready(self, *names: str) -> None:
         """Wait until each is Ready."""
         functions = [f"function/{name}" for name in names]
-        wait = ["wait", "--for=condition=Ready", *functions, f"--timeout={within:.0f}s"]
-        kubectl("-n", self.namespace, *wait, within=within + 10)
+        wait = ["wait", "--for=condition=Ready", *functions, f"--timeout={PATIENCE:.0f}s"]
+        kubectl("-n", self.namespace, *wait)
 
     def status(self, name: str) -> dict[str, Any]:
         """A function's status."""

@@ -32,13 +32,14 @@ PULL_REGISTRY = os.environ.get("CLOUDBASE_TEST_PULL_REGISTRY", REGISTRY)
 EXECUTOR = os.environ.get("CLOUDBASE_TEST_EXECUTOR", "ghcr.io/osscontainertools/kaniko:latest")
 BUSYBOX = os.environ.get("CLOUDBASE_TEST_BUSYBOX", "busybox:stable")
 RELEASE = "cloudbase"
+PATIENCE = 300.0  # seconds for what merely takes its time: a slow machine is not what is tested
 
 
 class Failed(AssertionError):
     """A command that should have worked, with what it said."""
 
 
-def command(*arguments: str, within: float = 120, text: str | None = None) -> str:
+def command(*arguments: str, within: float = PATIENCE, text: str | None = None) -> str:
     """What a program prints. Raises Failed."""
     done = subprocess.run(arguments, cwd=ROOT, input=text, capture_output=True, text=True, timeout=within, check=False)
     if done.returncode:
@@ -46,12 +47,12 @@ def command(*arguments: str, within: float = 120, text: str | None = None) -> st
     return done.stdout
 
 
-def kubectl(*arguments: str, within: float = 120, text: str | None = None) -> str:
+def kubectl(*arguments: str, within: float = PATIENCE + 20, text: str | None = None) -> str:
     """kubectl's output. Raises Failed."""
     return command("kubectl", *arguments, within=within, text=text)
 
 
-def cloudbase(*arguments: str, within: float = 120) -> str:
+def cloudbase(*arguments: str, within: float = PATIENCE + 20) -> str:
     """What the command line prints to a person who may do anything. Raises Failed."""
     return command(sys.executable, "-m", "cloudbase", *arguments, within=within)
 
@@ -88,7 +89,7 @@ class Platform:
     values: dict[str, Any] = field(default_factory=dict)
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def helm(self, verb: str, *arguments: str, values: dict[str, Any] | None = None, within: float = 180) -> str:
+    def helm(self, verb: str, *arguments: str, values: dict[str, Any] | None = None, within: float = PATIENCE + 60) -> str:
         """helm about this release, in its namespace."""
         options = ["--values", "-"] if values is not None else []
         parts = [chart.program(), verb, self.release, *arguments, "--namespace", self.namespace, *options]
@@ -125,7 +126,15 @@ class Platform:
         for name in ("functions", "revisions"):  # helm installs them, and leaves them at an upgrade: docs/install.md
             if kubectl("get", "crd", f"{name}.cloudbase.dev", "--ignore-not-found"):
                 kubectl("apply", "--server-side", "--force-conflicts", "-f", str(chart.CHART / f"crds/{name}.cloudbase.dev.yaml"))
-        options = ("--install", "--create-namespace", "--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s")
+        options = (
+            "--install",
+            "--create-namespace",
+            "--take-ownership",
+            "--force-conflicts",
+            "--wait",
+            "--timeout",
+            f"{PATIENCE:.0f}s",
+        )
         self.helm("upgrade", str(chart.CHART), *options, values=self.values)
         self._trusted()
 
@@ -135,9 +144,9 @@ class Platform:
         return echo_image()
 
     def uninstall(self) -> None:
-        self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", "120s")
+        self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", f"{PATIENCE:.0f}s")
 
-    def _trusted(self, within: float = 30) -> None:
+    def _trusted(self, within: float = PATIENCE) -> None:
         """Wait until the API server knows by which authority the webhooks are: the controller tells it once it runs."""
         kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
         label = f"app.kubernetes.io/instance={self.release}"
@@ -150,9 +159,12 @@ class Platform:
         raise Failed(f"the webhooks are not trusted after {within:.0f} s")
 
     def url(self, path: str) -> str:
-        """A path of the router's Service, by its address: these tests run where a cluster's services can be reached."""
-        address = self.kubectl("get", "service", f"{self.release}-router", "-o", "jsonpath={.spec.clusterIP}")
-        return f"http://{address}{path}"
+        """A path of the router's Service."""
+        return f"http://{self.address()}{path}"
+
+    def address(self) -> str:
+        """Of the router's Service: these tests run where a cluster's services can be reached."""
+        return self.kubectl("get", "service", f"{self.release}-router", "-o", "jsonpath={.spec.clusterIP}")
 
     def controller(self) -> str:
         """Where the management API answers, inside the cluster."""
@@ -196,4 +208,4 @@ def installed(**values: Any) -> Iterator[Platform]:
         raise
     finally:
         platform.uninstall()
-        kubectl("delete", "namespace", platform.namespace, "--ignore-not-found", "--timeout", "60s")
+        kubectl("delete", "namespace", platform.namespace, "--ignore-not-found", "--timeout", f"{PATIENCE:.0f}s")

@@ -61,9 +61,9 @@ async def prometheus(pods: list[dict[str, Any]], folder: Path) -> AsyncIterator[
             f"--web.listen-address={address}", stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            async with httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+            async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
                 server = Prometheus(address, http)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(120):
                     await _scraping(server, process, folder)
                 yield server
         finally:

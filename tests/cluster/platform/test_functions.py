@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from installed import Platform, kubectl
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
 
@@ -31,11 +31,11 @@ def test_an_existing_image_becomes_a_function_that_sleeps_and_wakes(platform: Pl
         image = platform.echo()
         began = stamp()
         kubectl("-n", place.namespace, "apply", "-f", "-", text=function("echo", image=image, scaling={"idleGrace": 1}))
-        kubectl("-n", place.namespace, "wait", "--for=condition=Ready", "function/echo", "--timeout=60s")
+        kubectl("-n", place.namespace, "wait", "--for=condition=Ready", "function/echo", "--timeout=180s")
         print(f"ready {stamp() - began:.1f} s after kubectl apply")
         print(kubectl("-n", place.namespace, "get", "functions"))
-        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
-            assert (await http.get(platform.url("/fn/echo/x"))).status_code == 200
+        async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+            assert (await reached(platform.address(), "/fn/echo/x")).status_code == 200
             await place.asleep("echo-00001")
             answer = await http.get(platform.url("/fn/echo/x"))
             assert answer.status_code == 200

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from installed import Platform, cloudbase, kubectl
-from router_on_a_cluster import MARKS, Place, burst, in_a_namespace, stamp
+from router_on_a_cluster import MARKS, Place, burst, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
 
@@ -24,7 +24,8 @@ def test_an_adopted_deployment_answers_through_the_installed_router_sleeps_and_w
         await place.replicas("hello", 1)
         print(cloudbase("adopt", "hello", "--namespace", place.namespace, "--to-zero", "--drain", "5s"))
         kubectl("-n", place.namespace, "annotate", "service", "hello", "cloudbase.dev/scale-idle-grace=2")
-        traffic = platform.url("").removeprefix("http://")
+        traffic = platform.address()
+        await reached(traffic, "/fn/hello/x")
         assert Counter(await burst(traffic, "/fn/hello/x", 20)) == {200: 20}
         await place.asleep("hello")
         began = stamp()

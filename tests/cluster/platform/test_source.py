@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from deploying import deployer, source
 from installed import BUILDS, REGISTRY, Platform, kubectl
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
 
@@ -36,17 +36,16 @@ SOURCES: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {  # name -> fi
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_source_of_every_kind_is_built_answers_sleeps_and_wakes(platform: Platform) -> None:
     async def scenario(place: Place) -> None:
         who = await asyncio.to_thread(deployer, platform, place.namespace)
         began = stamp()
-        async with httpx2.AsyncClient(trust_env=False, timeout=90) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
             for name, (files, settings, _) in SOURCES.items():
                 if name != "node":
                     await who.deploy(http, name, files, **settings, scaling={"idleGrace": 1})
             typed = asyncio.create_task(asyncio.to_thread(who.command_line, "examples/node-hello", "node"))
-            pods = await seen_building(place, within=60)
+            pods = await seen_building()
             print(await typed)
             await asyncio.to_thread(who.ready, *SOURCES)
             print(f"four functions from source to ready: {stamp() - began:.1f} s")
@@ -54,7 +53,7 @@ def test_source_of_every_kind_is_built_answers_sleeps_and_wakes(platform: Platfo
                 (init,) = pod["spec"]["initContainers"]
                 assert "busybox" in init["image"]
             for name, (_, _, word) in SOURCES.items():
-                answer = await http.get(platform.url(f"/fn/{name}"))
+                answer = await reached(platform.address(), f"/fn/{name}")
                 assert answer.status_code == 200 and word in answer.text, answer.text
                 await check_objects(http, place, name)
             assert await asyncio.to_thread(nothing_left)
@@ -64,12 +63,12 @@ def test_source_of_every_kind_is_built_answers_sleeps_and_wakes(platform: Platfo
                 assert answer.status_code == 200
                 print(f"cold start of {name}: {answer.headers['server-timing']}")
 
-    in_a_namespace(scenario, 390)
+    in_a_namespace(scenario)
 
 
-async def seen_building(place: Place, within: float) -> list[dict[str, Any]]:
+async def seen_building() -> list[dict[str, Any]]:
     """The pods of builds as soon as there is one."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(PATIENCE):
         while True:
             listed = await asyncio.to_thread(kubectl, "-n", BUILDS, "get", "pods", "-o", "json")
             if pods := json.loads(listed)["items"]:
@@ -92,5 +91,5 @@ async def check_objects(http: httpx2.AsyncClient, place: Place, name: str) -> No
 
 def nothing_left() -> bool:
     """No Job and no pod of a build is there, or soon will be."""
-    kubectl("-n", BUILDS, "wait", "--for=delete", "jobs,pods", "--all", "--timeout=60s")
+    kubectl("-n", BUILDS, "wait", "--for=delete", "jobs,pods", "--all", "--timeout=180s")
     return not json.loads(kubectl("-n", BUILDS, "get", "jobs,pods", "-o", "json"))["items"]

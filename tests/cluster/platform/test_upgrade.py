@@ -13,14 +13,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from installed import Platform, cloudbase
-from router_on_a_cluster import MARKS, Place, burst, in_a_namespace, stamp
+from router_on_a_cluster import MARKS, Place, in_a_namespace, reached, stamp
 from steady_load import steady
 
 pytestmark = MARKS
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_upgrade_and_rollback_replace_the_only_router_without_a_failed_request(platform: Platform) -> None:
     async def scenario(place: Place) -> None:
         await place.application("hello", replicas=2)
@@ -28,7 +27,7 @@ def test_upgrade_and_rollback_replace_the_only_router_without_a_failed_request(p
         await asyncio.to_thread(cloudbase, "adopt", "hello", "--namespace", place.namespace)
         await place.label("hello", scale_min="2")
         url = platform.url("/fn/hello")
-        assert await burst(url.split("/")[2], "/fn/hello", 3) == [200] * 3
+        assert (await reached(platform.address(), "/fn/hello")).status_code == 200
         before = await asyncio.to_thread(platform.pods, "router")
         async with steady(url) as load:
             for verb, arguments in (
@@ -36,17 +35,17 @@ def test_upgrade_and_rollback_replace_the_only_router_without_a_failed_request(p
                 ("rollback", []),
             ):
                 began = stamp()
-                await asyncio.to_thread(platform.helm, verb, *arguments, "--wait", "--timeout", "120s")
+                await asyncio.to_thread(platform.helm, verb, *arguments, "--wait", "--timeout", "300s")
                 print(f"helm {verb}: {stamp() - began:.1f} s")
                 await gone(platform, before)
                 before = await asyncio.to_thread(platform.pods, "router")
         print(f"{dict(load.codes)}; {load.wrong[:3]}")
         assert set(load.codes) == {200}
 
-    in_a_namespace(scenario, 280)
+    in_a_namespace(scenario)
 
 
 async def gone(platform: Platform, pods: list[dict[str, Any]]) -> None:
     """Wait until these routers have drained and ended."""
     for pod in pods:
-        await asyncio.to_thread(platform.kubectl, "wait", "--for=delete", f"pod/{pod['metadata']['name']}", "--timeout=90s")
+        await asyncio.to_thread(platform.kubectl, "wait", "--for=delete", f"pod/{pod['metadata']['name']}", "--timeout=300s")

@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import re
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -22,6 +21,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
 
+import free_ports
 from kube_world import World, kubeconfig, real_world
 from kube_world import until as until
 
@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("CLUSTER_TEST_IMAGE", "python:3.13-slim")  # has `python`
 HERE = os.environ.get("CLUSTER_TEST_ADDRESS", "10.200.0.1")  # of this machine, as pods reach it
 PREFIX = "cloudbase.dev/"
+PATIENCE = 120.0  # seconds for what merely takes its time: a slow machine is not what is tested
 RIGHTS: dict[str, list[dict[str, Any]]] = yaml.safe_load((ROOT / "helm/cloudbase/rbac/router.yaml").read_text())
 RBAC = "rbac.authorization.k8s.io"
 RESOURCES: dict[str, Resource[dict[str, Any]]] = {
@@ -104,11 +105,11 @@ class Router:
 
     async def start(self) -> None:
         self._reading = asyncio.create_task(self._read())
-        await until(lambda: bool(self.traffic) or self.process.returncode is not None, 30)
+        await until(lambda: bool(self.traffic) or self.process.returncode is not None, PATIENCE)
         assert self.traffic, "\n".join(self.lines)
 
     async def ready(self) -> None:
-        async with asyncio.timeout(30), httpx2.AsyncClient(trust_env=False) as http:
+        async with asyncio.timeout(PATIENCE), httpx2.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE) as http:
             while (await http.get(f"http://{self.admin}/readyz")).status_code != 200:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
 
@@ -124,7 +125,7 @@ class Router:
 
     async def metric(self, name: str) -> float:
         """The sum of a metric's series."""
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE) as http:
             text = (await http.get(f"http://{self.admin}/metrics")).text
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
 
@@ -201,7 +202,7 @@ class Place:
     async def deployment(self, name: str) -> Deployment:
         return await self.client.get(DEPLOYMENTS, name, self.namespace)
 
-    async def replicas(self, name: str, count: int, within: float = 60.0, settled: bool = True) -> None:
+    async def replicas(self, name: str, count: int, within: float = PATIENCE, settled: bool = True) -> None:
         """Wait until so many are wanted and, if settled, so many are there."""
         async with asyncio.timeout(within):
             while True:
@@ -212,7 +213,26 @@ class Place:
                     return
                 await asyncio.sleep(0.05)
 
-    async def asleep(self, name: str, within: float = 60.0) -> None:
+    async def resized(self, name: str, before: int) -> int:
+        """The replicas that are wanted once these are more than before."""
+        async with asyncio.timeout(PATIENCE):
+            while (now := (await self.deployment(name)).spec.replicas) <= before:  # noqa: ASYNC110 - at the API server
+                await asyncio.sleep(0.05)
+        return now
+
+    async def rolled_out(self, name: str) -> None:
+        """Wait until every replica is of the template as it is now, and ready."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                found = await self.deployment(name)
+                now, wanted = found.status, found.spec.replicas
+                if now.observed_generation == found.metadata.generation and (
+                    now.updated_replicas == now.replicas == now.ready_replicas == wanted
+                ):
+                    return
+                await asyncio.sleep(0.05)
+
+    async def asleep(self, name: str, within: float = PATIENCE) -> None:
         """Wait until none is wanted and the last pod has left the slices."""
         await self.replicas(name, 0, within)
         scope = Scope(self.namespace, f"kubernetes.io/service-name={name}")
@@ -224,7 +244,7 @@ class Place:
 Scenario = Callable[[Place], Awaitable[None]]
 
 
-def on_cluster(scenario: Scenario, folder: Path, limit: float = 110.0) -> None:
+def on_cluster(scenario: Scenario, folder: Path, limit: float = 400.0) -> None:
     """Run a scenario in a namespace of its own."""
 
     async def whole() -> None:
@@ -239,7 +259,7 @@ def on_cluster(scenario: Scenario, folder: Path, limit: float = 110.0) -> None:
     asyncio.run(whole())
 
 
-def in_a_namespace(scenario: Scenario, limit: float = 110.0) -> None:
+def in_a_namespace(scenario: Scenario, limit: float = 400.0) -> None:
     """Run a scenario in a namespace of its own, as somebody who may do anything; the router is another's."""
 
     async def whole() -> None:
@@ -281,7 +301,7 @@ def _manifests(name: str) -> Iterator[tuple[Resource[dict[str, Any]], dict[str, 
 async def _kubeconfig(world: World) -> dict[str, Any]:
     tokens: Resource[dict[str, Any]] = Resource("", "v1", "serviceaccounts/cloudbase-router/token", "TokenRequest", dict)
     request = {"apiVersion": "authentication.k8s.io/v1", "spec": {"expirationSeconds": 3600}}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 token = (await world.client.create(tokens, request, world.namespace))["status"]["token"]
@@ -318,18 +338,24 @@ async def cloudbase(place: Place, *arguments: str) -> str:
 
 def free_port() -> tuple[str, int]:
     """An address of ours that pods reach, and a port; skips the test where they cannot."""
-    with socket.socket() as sock:
-        try:
-            sock.bind((HERE, 0))
-        except OSError:
-            pytest.skip(f"{HERE} is no address of this machine: CLUSTER_TEST_ADDRESS names the one that pods reach")
-        return HERE, int(sock.getsockname()[1])
+    try:
+        return HERE, free_ports.free_port(HERE)
+    except OSError:
+        pytest.skip(f"{HERE} is no address of this machine: CLUSTER_TEST_ADDRESS names the one that pods reach")
+
+
+async def reached(traffic: str, path: str) -> httpx2.Response:
+    """The first answer that is not 404: a router hears of a route some time after the API server has."""
+    async with asyncio.timeout(PATIENCE), httpx2.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE) as http:
+        while (answer := await http.get(f"http://{traffic}{path}")).status_code == 404:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+        return answer
 
 
 async def burst(traffic: str, path: str, count: int, **options: Any) -> list[int]:
     """Status codes of so many requests at once, 0 for a broken one."""
     limits = httpx2.Limits(max_connections=None)
-    async with httpx2.AsyncClient(trust_env=False, timeout=60, limits=limits) as http:
+    async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=PATIENCE, limits=limits) as http:
 
         async def one() -> int:
             try:

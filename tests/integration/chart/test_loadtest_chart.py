@@ -11,6 +11,7 @@ import yaml
 
 from helm import ROOT, Refused, only, run
 
+pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 CHART = ROOT / "helm" / "loadtest"
 SETS: dict[str, dict[str, Any]] = {
     "default": {},
