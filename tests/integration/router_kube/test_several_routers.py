@@ -208,15 +208,14 @@ def test_pods_leave_every_table_before_they_go_and_an_arrival_anywhere_keeps_the
             await until(lambda: on_both(town)[0] == [] or not first.scaler._resizing)
             await asyncio.sleep(pause)
             town.planes[1].is_idle = False
-            while await town.stage.replicas() == 0 or on_both(town)[1] == []:
-                second.scaler.wake(KEY)
+            while first.scaler._resizing or await town.stage.replicas() == 0 or [len(each) for each in on_both(town)] != [1, 1]:
+                second.scaler.wake(KEY)  # as long as somebody waits there, whatever was agreed before
                 await asyncio.sleep(0.05)
             town.planes[1].is_idle = True
-            await until(lambda: not first.scaler._resizing)
-            await until(lambda: [len(each) for each in on_both(town)] == [1, 1])
         town.server.faults.delay = 0.0
 
-        # Idle everywhere.
+        # Idle everywhere: also the last wake is over, which would bring back what it finds asleep.
+        await until(lambda: not first.scaler._waking and not second.scaler._waking)
         first.scaler.scale_to(KEY, 0, "idle")
         await town.stage.wanted(0)
         assert on_both(town) == [[], []]
