@@ -1,4 +1,7 @@
-"""One release of the chart for all tests of this folder: installing it takes longer than most of them."""
+"""One release of the chart for all tests of this folder: installing it takes longer than most of them.
+
+First those of the defaults; then, as names are sorted, test_with_… with values-ha.yaml, and test_without_…, which takes it away.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from installed import Platform, installed
+import ha
+from held import held
+from installed import BUILDS, NAMESPACE, Platform, installed
 
 HERE = Path(__file__).parent
 AFTERWARDS = ExitStack()  # what is done after the folder's last test
@@ -20,7 +25,15 @@ AFTERWARDS = ExitStack()  # what is done after the folder's last test
 @pytest.fixture(scope="session")
 def platform() -> Platform:
     """The chart with its defaults."""
-    return AFTERWARDS.enter_context(installed())
+    ha.operated_kinds()
+    return AFTERWARDS.enter_context(installed(before=lambda: held(NAMESPACE, BUILDS)))
+
+
+@pytest.fixture(scope="session")
+def several(platform: Platform) -> Platform:
+    """The same release, upgraded to values-ha.yaml, for good."""
+    platform.install(**ha.values())
+    return platform
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,7 +76,7 @@ def platform_image() -> str:
 @cache
 def echo_image() -> str:
     """A program that listens on $PORT, and finishes what is in flight at SIGTERM."""
-    return os.environ.get("CLOUDBASE_TEST_ECHO") or build("cloudbase-test/program:3", ROOT / "tests/cluster/platform/program")
+    return os.environ.get("CLOUDBASE_TEST_ECHO") or build("cloudbase-test/program:4", ROOT / "tests/cluster/platform/program")
 
 
 @dataclass
@@ -87,6 +87,7 @@ class Platform:
     namespace: str = NAMESPACE
     release: str = RELEASE
     values: dict[str, Any] = field(default_factory=dict)
+    before: set[str] = field(default_factory=set)  # what the cluster held without it, as in held.py
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def helm(self, verb: str, *arguments: str, values: dict[str, Any] | None = None, within: float = PATIENCE + 60) -> str:
@@ -143,8 +144,8 @@ class Platform:
         """An image of a program that knows nothing of the platform."""
         return echo_image()
 
-    def uninstall(self) -> None:
-        self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", f"{PATIENCE:.0f}s")
+    def uninstall(self) -> str:
+        return self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", f"{PATIENCE:.0f}s")
 
     def _trusted(self, within: float = PATIENCE) -> None:
         """Wait until the API server knows by which authority the webhooks are: the controller tells it once it runs."""
@@ -196,10 +197,11 @@ class Platform:
 
 
 @contextmanager
-def installed(**values: Any) -> Iterator[Platform]:
-    """A release with these values, and nothing of it afterwards."""
+def installed(before: Callable[[], set[str]], **values: Any) -> Iterator[Platform]:
+    """A release with these values, and nothing of it afterwards. `before` tells what there is without it."""
     platform = Platform(platform_image())
     platform.uninstall()  # one that an interrupted run left
+    platform.before = before()
     try:
         platform.install(**values)
         yield platform

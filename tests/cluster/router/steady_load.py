@@ -22,6 +22,7 @@ class Load:
     pods: Counter[str] = field(default_factory=Counter)
     last: dict[str, float] = field(default_factory=dict)  # pod -> when the last request that it answered began, monotonic seconds
     wrong: list[str] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)  # when those began that were not answered with 200, by the monotonic clock
 
 
 @asynccontextmanager
@@ -36,6 +37,7 @@ async def steady(url: str, rate: float = RATE) -> AsyncIterator[Load]:
         except httpx2.TransportError as error:
             load.codes[0] += 1
             load.wrong.append(repr(error))
+            load.failed.append(began)
             return
         load.codes[answer.status_code] += 1
         if answer.status_code == 200:
@@ -44,6 +46,7 @@ async def steady(url: str, rate: float = RATE) -> AsyncIterator[Load]:
             load.last[pod] = max(began, load.last.get(pod, 0.0))
         else:
             load.wrong.append(answer.text)
+            load.failed.append(began)
 
     async def arrivals(http: httpx2.AsyncClient) -> None:
         due = time.monotonic()
