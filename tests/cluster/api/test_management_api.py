@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,32 @@ class Place:
         )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
+
+    @contextmanager
+    def following(self, name: str) -> Iterator[list[str]]:
+        """`cloudbase logs --follow`: the lines it has printed so far."""
+        own = {"CLOUDBASE_PLATFORM": self.controller.namespace, "CLOUDBASE_SERVICE_ACCOUNT": PEOPLE}
+        command = [sys.executable, "-m", "cloudbase", "logs", name, "--follow", "--tail", "0", "-o", "json"]
+        process = subprocess.Popen(
+            [*command, "--namespace", self.namespace], cwd=ROOT, env=os.environ | own, stdout=subprocess.PIPE, text=True
+        )
+        lines: list[str] = []
+
+        def read() -> None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield lines
+        finally:
+            process.terminate()
+            process.wait(30)
+            reader.join(30)
+            if process.stdout:
+                process.stdout.close()
 
     def call(self, method: str, path: str, token: str = "", **more: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -162,7 +189,8 @@ def test_the_command_line_works_by_a_port_forward_with_a_client_certificate(plac
     print(f"a list by port forward took {time.monotonic() - began:.2f} s")
     told = place.cloudbase("describe", "hello")
     assert "Ready" in told and "hello-00001" in told
-    assert json.loads(place.cloudbase("list", "-o", "json"))["items"][0]["name"] == "hello"
+    context = kubectl("config", "current-context").strip()
+    assert json.loads(place.cloudbase("list", "--context", context, "-o", "json"))["items"][0]["name"] == "hello"
     assert "hello-00001" in place.cloudbase("revisions", "hello")
     assert "Redeployed hello" in place.cloudbase("redeploy", "hello")
     lines = place.cloudbase("revisions", "hello").splitlines()
@@ -192,10 +220,17 @@ def test_logs_come_of_all_replicas(place: Place) -> None:
         found = pods(place, "cloudbase.dev/revision=hello-00002")
         names = {each["metadata"]["name"] for each in found}
         assert len(names) == 2
-        for each in found:  # the program writes a line for each request
-            port = each["spec"]["containers"][0]["ports"][0]["containerPort"]
-            assert httpx2.get(f"http://{each['status']['podIP']}:{port}/", trust_env=False, timeout=60).status_code == 200
+
+        def call() -> None:
+            for each in found:  # the program writes a line for each request
+                port = each["spec"]["containers"][0]["ports"][0]["containerPort"]
+                url = f"http://{each['status']['podIP']}:{port}/"
+                assert httpx2.get(url, trust_env=False, timeout=60).status_code == 200
+
+        call()
         until(lambda: names <= replicas())
+        with place.following("hello") as told:
+            until(lambda: call() or names <= {json.loads(line)["replica"] for line in told if line.startswith("{")})
     finally:
         pinned = '[{"op":"remove","path":"/spec/replicas"}]'
         kubectl("patch", "function", "hello", "-n", place.namespace, "--type=json", "-p", pinned)

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "controller"))
 
 from build_world import HOST, build_settings
 from free_ports import free_port
-from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, RBAC, RESOURCES, ROOT, Operated, operated, reached
+from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, RBAC, RESOURCES, ROOT, Controller, Operated, operated, reached
 
 from controller.kube.build.jobs import JOBS
 from controller.kube.build.room import building
@@ -108,9 +109,15 @@ def test_a_source_that_cannot_be_built_says_so_in_the_functions_status(tmp_path:
         async with builds(o) as settings:
             async with building(o.client, settings) as room:
                 source = await room.sources.put({"Dockerfile": b"FROM busybox:stable\nRUN echo no luck today; exit 7\n"})
-            await o.controller(*flags(settings, 0))
+            first = await o.controller(*flags(settings, 0))
             spec = {"runtime": "dockerfile", "source": source}
             await o.client.apply(FUNCTIONS, "unlucky", {"spec": spec}, "kubectl", o.namespace, force=True)
+
+            async def building_again() -> bool:
+                return bool(await o.client.list(JOBS, Scope(settings.namespace)))
+
+            async def looked(controller: Controller) -> bool:
+                return await controller.metric("cloudbase_controller_reconcile_total") > 0
 
             async def failed() -> bool:
                 return (await o.condition("unlucky", "Built")).get("status") == "False"
@@ -118,5 +125,18 @@ def test_a_source_that_cannot_be_built_says_so_in_the_functions_status(tmp_path:
             await o.eventually(failed)
             built = await o.condition("unlucky", "Built")
             assert built["reason"] == "StepFailed" and "no luck today" in built["message"], built
+            assert await first.stop() == 0
+            before = await o.function("unlucky")
+            second = await o.controller(*flags(settings, 0))
+            await o.eventually(lambda: looked(second))
+            with pytest.raises(TimeoutError):  # the same is not built again by a restart
+                await o.eventually(building_again, 4)
+            assert await o.function("unlucky") == before
+            await o.client.merge(FUNCTIONS, "unlucky", {"spec": {"restart": "on demand"}}, o.namespace)
+
+            async def built_again() -> bool:
+                return bool((await o.function("unlucky"))["status"]["build"]["failure"]["generation"] == 2)
+
+            await o.eventually(built_again)
 
     operated(scenario, tmp_path)

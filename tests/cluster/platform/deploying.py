@@ -52,9 +52,9 @@ class Deployer:
         reply = await http.post(url, params={"namespace": self.namespace}, headers=token, json={})
         assert reply.status_code == 202, reply.text
 
-    def command_line(self, folder: str, name: str) -> str:
-        """As a person does: `cloudbase deploy` waits until it is ready, and prints how it went."""
-        return cloudbase("deploy", folder, "--name", name, "--idle-grace", "1", *self.there)
+    def command_line(self, *arguments: str) -> str:
+        """What a command prints that a person gives it."""
+        return cloudbase(*arguments, *self.there)
 
     def ready(self, *names: str) -> None:
         """Wait until each is Ready."""
@@ -65,6 +65,12 @@ class Deployer:
     def status(self, name: str) -> dict[str, Any]:
         """A function's status."""
         return dict(json.loads(kubectl("-n", self.namespace, "get", "function", name, "-o", "json")).get("status", {}))
+
+    def delete_all(self) -> None:
+        """Every function, and wait for its pods: a namespace that goes with a pod in it waits for half of the pod's grace."""
+        within = f"--timeout={PATIENCE:.0f}s"
+        kubectl("-n", self.namespace, "delete", "functions", "--all", within)
+        kubectl("-n", self.namespace, "wait", "--for=delete", "pods", "-l", "cloudbase.dev/function", within)
 
     def reason(self, name: str, kind: str = "Ready") -> tuple[str, str]:
         """Reason and message of a condition."""

@@ -31,6 +31,8 @@ REGISTRY = os.environ.get("CLOUDBASE_TEST_REGISTRY", "10.200.0.1:5000")
 PULL_REGISTRY = os.environ.get("CLOUDBASE_TEST_PULL_REGISTRY", REGISTRY)
 EXECUTOR = os.environ.get("CLOUDBASE_TEST_EXECUTOR", "ghcr.io/osscontainertools/kaniko:latest")
 BUSYBOX = os.environ.get("CLOUDBASE_TEST_BUSYBOX", "busybox:stable")
+HOST = os.environ.get("CLOUDBASE_TEST_HOST", "10.200.0.1")  # this machine, as pods reach it
+NPM_PORT, PIP_PORT = 4873, 4874  # there, while a test serves packages
 RELEASE = "cloudbase"
 PATIENCE = 300.0  # seconds for what merely takes its time: a slow machine is not what is tested
 
@@ -120,6 +122,7 @@ class Platform:
                 "namespace": BUILDS,
                 "settings": {
                     "insecurePull": True, "registryMap": {"index.docker.io": REGISTRY}, "executor": EXECUTOR, "busybox": BUSYBOX,
+                    "npmRegistry": f"http://{HOST}:{NPM_PORT}/", "pipIndex": f"http://{HOST}:{PIP_PORT}/simple/",
                 },
             },
             **values,

@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from deploying import deployer, source
+from deploying import ACCOUNT, Deployer, deployer, source
 from installed import BUILDS, REGISTRY, Platform, kubectl
 from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
 
@@ -44,7 +44,8 @@ def test_source_of_every_kind_is_built_answers_sleeps_and_wakes(platform: Platfo
             for name, (files, settings, _) in SOURCES.items():
                 if name != "node":
                     await who.deploy(http, name, files, **settings, scaling={"idleGrace": 1})
-            typed = asyncio.create_task(asyncio.to_thread(who.command_line, "examples/node-hello", "node"))
+            deploy = ("deploy", "examples/node-hello", "--name", "node", "--idle-grace", "1")  # waits until it is ready
+            typed = asyncio.create_task(asyncio.to_thread(who.command_line, *deploy))
             pods = await seen_building()
             print(await typed)
             await asyncio.to_thread(who.ready, *SOURCES)
@@ -62,8 +63,25 @@ def test_source_of_every_kind_is_built_answers_sleeps_and_wakes(platform: Platfo
                 answer = await http.get(platform.url(f"/fn/{name}"))
                 assert answer.status_code == 200
                 print(f"cold start of {name}: {answer.headers['server-timing']}")
+            await check_release(platform, who)
+            await check_inside(platform, who)
+            await asyncio.to_thread(who.delete_all)
 
     in_a_namespace(scenario)
+
+
+async def check_release(platform: Platform, who: Deployer) -> None:
+    """`cloudbase build`: an image that waits, as a condition says, and that nobody runs until `cloudbase deploy NAME`."""
+    built = await asyncio.to_thread(who.command_line, "build", "examples/node-hello", "--name", "waits", "-o", "json")
+    assert json.loads(built)["reason"] == "Unreleased"
+    assert (await asyncio.to_thread(who.reason, "waits", "Built"))[0] == "Built"
+    assert (await asyncio.to_thread(who.reason, "waits", "Deployed"))[0] == "Unreleased"
+    owned = ("get", "deployments,services,revisions", "-l", "cloudbase.dev/function=waits", "-o", "name")
+    assert not await asyncio.to_thread(kubectl, "-n", who.namespace, *owned)
+    released = await asyncio.to_thread(who.command_line, "deploy", "waits", "-o", "json")
+    assert json.loads(released)["ready"]
+    assert await asyncio.to_thread(kubectl, "-n", who.namespace, *owned)
+    assert (await reached(platform.address(), "/fn/waits")).status_code == 200
 
 
 async def seen_building() -> list[dict[str, Any]]:
@@ -93,3 +111,16 @@ def nothing_left() -> bool:
     """No Job and no pod of a build is there, or soon will be."""
     kubectl("-n", BUILDS, "wait", "--for=delete", "jobs,pods", "--all", "--timeout=180s")
     return not json.loads(kubectl("-n", BUILDS, "get", "jobs,pods", "-o", "json"))["items"]
+
+
+async def check_inside(platform: Platform, who: Deployer) -> None:
+    """The command line in a pod: by the platform's Service, with the token of the pod's own account."""
+    account = json.dumps({"spec": {"serviceAccountName": ACCOUNT}})
+    server = f"http://{platform.release}-controller.{platform.namespace}:8081"
+    pod = ("run", "inside", f"--image={platform.image}", "--restart=Never", "--image-pull-policy=IfNotPresent")
+    told = ("--overrides", account, "--", "cloudbase", "list", "--server", server, "--namespace", who.namespace)
+    ended = ("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/inside", "--timeout=180s")
+    for each in ((*pod, *told), ended):
+        await asyncio.to_thread(kubectl, "-n", who.namespace, *each)
+    listed = await asyncio.to_thread(kubectl, "-n", who.namespace, "logs", "inside")
+    assert all(name in listed for name in SOURCES), listed
