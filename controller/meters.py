@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from controller.laps import KINDS
 from controller.ports import BuildResult
 
 LOOKS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds: bounds of buckets
@@ -45,7 +46,7 @@ class Meters:
         self.build_failures: Counter[str] = Counter()  # by reason
         self.build_seconds = {outcome: Distribution(BUILDS) for outcome in ("succeeded", "failed", "unavailable")}
         self.build_waits = Distribution(BUILDS)
-        self.step_seconds: dict[str, float] = {}  # by kind of step
+        self.step_seconds = dict.fromkeys(KINDS, 0.0)  # by kind of step
 
     def queued(self, seconds: float) -> None:
         """A function that was to be looked at at once is looked at, so long afterwards."""
@@ -72,7 +73,7 @@ class Meters:
         if not result.artifact:
             self.build_failures[self._bounded(result.reason or "Failed")] += 1
         for kind, taken in result.steps:
-            self.step_seconds[kind] = self.step_seconds.get(kind, 0.0) + max(0.0, taken)
+            self.step_seconds[kind] += max(0.0, taken)
 
     def build_stopped(self) -> None:
         """A build that nobody needs any more, or that another controller goes on with."""

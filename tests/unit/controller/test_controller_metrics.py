@@ -167,6 +167,17 @@ def test_the_page_lists_every_metric_word_and_bucket_and_no_other() -> None:
         assert ", ".join(f"{bound:g}" for bound in bounds) in " ".join(PAGE.split())
 
 
+def test_a_controller_that_has_done_nothing_has_a_series_of_everything_but_failures() -> None:
+    async def test(loop: VirtualLoop) -> None:
+        it = Watched(loop, builds=2)
+        names = {key[0] for key in it.seen()}
+        alone = {name for name, fact in FACTS.items() if fact.kind != "histogram"} - {"leading", "api_requests_total"}
+        assert alone - names == {"build_failures_total"}
+        assert {key[1] for key in it.seen() if key[0] == "build_step_seconds_total"} == set(laps.KINDS)
+
+    run(test)
+
+
 def test_what_is_scraped_is_what_is_listed() -> None:
     async def test(loop: VirtualLoop) -> None:
         async with watched(loop) as it:
