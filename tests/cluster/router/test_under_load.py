@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
 
 from kube_world import compact_etcd
-from router_on_a_cluster import MARKS, Place, on_cluster, stamp, until
+from router_on_a_cluster import MARKS, PATIENCE, Place, on_cluster, reached, stamp, until
 from steady_load import steady
 
 from kube.resource import DEPLOYMENTS, PODS, SERVICES
@@ -48,7 +48,6 @@ async def compacted() -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_arrivals_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: Path) -> None:
     """Each round aims a handful of arrivals within 200 ms around the write of zero, which the router's log shows."""
 
@@ -57,9 +56,10 @@ def test_arrivals_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: 
         router = await place.router()
         await router.ready()
         await place.label("hello", scale_idle_grace="1", readiness_probe=PROBE)
+        assert (await reached(router.traffic, "/fn/hello")).status_code == 200
         codes: Counter[int] = Counter()
         downs = 0
-        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
 
             async def one(delay: float) -> None:
                 await asyncio.sleep(delay)
@@ -82,11 +82,10 @@ def test_arrivals_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: 
         assert set(codes) == {200}
         assert downs >= 3
 
-    on_cluster(scenario, tmp_path, 280)
+    on_cluster(scenario, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_pods_that_are_deleted_replaced_or_scaled_away_cost_no_request(tmp_path: Path) -> None:
     async def scenario(place: Place) -> None:
         await place.application("hello", replicas=2, **DRAIN)
@@ -94,6 +93,7 @@ def test_pods_that_are_deleted_replaced_or_scaled_away_cost_no_request(tmp_path:
         await router.ready()
         await place.label("hello", scale_min="2", scale_max="4", readiness_probe=PROBE)
         await place.replicas("hello", 2)
+        await reached(router.traffic, "/fn/hello")
         async with steady(f"http://{router.traffic}/fn/hello") as load:
             await asyncio.sleep(1)
             pods = await place.client.list(PODS, Scope(place.namespace, "app=hello"))
@@ -120,7 +120,6 @@ def test_pods_that_are_deleted_replaced_or_scaled_away_cost_no_request(tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_an_api_server_that_is_away_for_a_minute_costs_no_request_and_a_router_starts_from_its_snapshot(tmp_path: Path) -> None:
     async def scenario(place: Place) -> None:
         await place.application("hello")
@@ -130,7 +129,10 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_request_and_a_router_s
         await place.label("hello", scale_min="1", readiness_probe=PROBE)
         await place.replicas("hello", 1)
         await until(lambda: Path(snapshot).exists() and "10." in Path(snapshot).read_text())
-        async with steady(f"http://{router.traffic}/fn/hello", 50) as load, httpx2.AsyncClient(trust_env=False) as http:
+        async with (
+            steady(f"http://{router.traffic}/fn/hello", 50) as load,
+            httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http,
+        ):
             await control("stop")
             try:
                 began = stamp()
@@ -152,8 +154,8 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_request_and_a_router_s
                 await control("start")
             await place.application("other")
             await place.label("other", scale_min="1")
-            async with asyncio.timeout(60):
-                while (await http.get(f"http://{router.traffic}/fn/other", timeout=60)).status_code != 200:  # noqa: ASYNC110
+            async with asyncio.timeout(PATIENCE):
+                while (await http.get(f"http://{router.traffic}/fn/other")).status_code != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 while (await http.get(f"http://{second.traffic}/fn/nobody")).status_code != 404:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
@@ -163,4 +165,4 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_request_and_a_router_s
         print(f"{dict(load.codes)}; {load.wrong[:3]}")
         assert set(load.codes) == {200}
 
-    on_cluster(scenario, tmp_path, 280)
+    on_cluster(scenario, tmp_path)
