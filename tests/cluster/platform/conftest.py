@@ -25,7 +25,7 @@ AFTERWARDS = ExitStack()  # what is done after the folder's last test
 @pytest.fixture(scope="session")
 def platform() -> Platform:
     """The chart with its defaults."""
-    ha.operated_kinds()
+    AFTERWARDS.enter_context(ha.operated_kinds())
     return AFTERWARDS.enter_context(installed(before=lambda: held(NAMESPACE, BUILDS)))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,12 +57,19 @@ def redis_image() -> str:
         return build("cloudbase-test/valkey:1", Path(folder))
 
 
-def operated_kinds() -> None:
-    """Let the cluster know the Prometheus operator's kinds, where it does not: whatever they say, nobody reads it here."""
-    for kind, plural in OPERATED.items():
-        if not kubectl("get", "crd", f"{plural}.monitoring.coreos.com", "--ignore-not-found"):
-            kubectl("create", "-f", "-", text=json.dumps(_definition(kind, plural)))
-            kubectl("wait", "--for=condition=Established", f"crd/{plural}.monitoring.coreos.com", "--timeout=30s")
+@contextmanager
+def operated_kinds() -> Iterator[None]:
+    """The cluster knows the Prometheus operator's kinds meanwhile, where it did not: whatever they say, nobody reads it here."""
+    definitions = [_definition(kind, plural) for kind, plural in OPERATED.items()]
+    names = [f"crd/{each['metadata']['name']}" for each in definitions]
+    missing = [name for name in names if not kubectl("get", name, "--ignore-not-found")]
+    for name, definition in zip(names, definitions, strict=True):
+        if name in missing:
+            kubectl("create", "-f", "-", text=json.dumps(definition))
+            kubectl("wait", "--for=condition=Established", name, "--timeout=100s")
+    yield
+    if missing:
+        kubectl("delete", *missing, "--ignore-not-found", "--timeout=100s")
 
 
 def _definition(kind: str, plural: str) -> dict[str, Any]:
