@@ -6,19 +6,30 @@ import asyncio
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from echo import Echo, echo, names, until
+from builds_seen import executing, jobs, of_builds
+from deploying import Deployer, deployer
+from echo import SHORT, Echo, echo, names, until
 from installed import Failed, Platform
+from killing import Killer
 from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
 from steady_load import steady
 
 pytestmark = MARKS
 
 PROTECTED = "cloudbase.dev/unprotected=true"
+DOCKERFILE = """
+FROM python:3.13-slim
+COPY program.py /program.py
+RUN sleep 6
+USER 65532:65532
+CMD ["python3", "-u", "/program.py"]
+"""
 
 
 @pytest.mark.slow
@@ -26,7 +37,9 @@ PROTECTED = "cloudbase.dev/unprotected=true"
 def test_what_is_deleted_heals_and_a_steady_load_sees_no_error(platform: Platform) -> None:
     async def scenario(place: Place) -> None:
         here = await echo(platform, place.namespace)
+        who = await asyncio.to_thread(deployer, platform, place.namespace)
         async with steady(platform.url("/fn/echo")) as load:
+            print(f"build's Job, mid-build: ready {await build_job_deleted(who):.1f} s later")
             print(f"route's Service: {await deleted(here, 'service', 'echo'):.1f} s")
             print(f"backend's Service: {await deleted(here, 'service', 'echo-00001'):.1f} s")
             pods = await here.listed("pods -l cloudbase.dev/function=echo")
@@ -38,9 +51,33 @@ def test_what_is_deleted_heals_and_a_steady_load_sees_no_error(platform: Platfor
             await here.ready()
         print(f"{dict(load.codes)}, {len(load.pods)} pods answered; {load.wrong[:3]}")
         assert set(load.codes) == {200}
+        print(f"the only router, killed: answers again {await killed(platform, here):.1f} s later")
         await here.kubectl("delete", "functions", "--all", "--timeout=60s")
 
     in_a_namespace(scenario, 290)
+
+
+async def build_job_deleted(who: Deployer) -> float:
+    """Delete the Job of a build that is in its last step; seconds until its function is ready all the same."""
+    files = {"program.py": (Path(__file__).parent / "program/program.py").read_text(), "Dockerfile": DOCKERFILE}
+    async with httpx2.AsyncClient(trust_env=False, timeout=90) as http, jobs() as seen:
+        await who.deploy(http, "slow", files, runtime="dockerfile", **SHORT)
+        await until(executing)
+        began = stamp()
+        await of_builds("delete", "jobs", "--all", "--wait=false")
+        await asyncio.to_thread(who.ready, "slow")
+    assert len(seen) == 2, f"one build, begun anew once: {seen}"
+    return stamp() - began
+
+
+async def killed(platform: Platform, here: Echo) -> float:
+    """Kill the only router; seconds until the function answers again."""
+    killer = Killer(platform, here.namespace)
+    await killer.prepare()
+    began = stamp()
+    await killer.kill("router", with_pod=True)
+    await here.answers(platform)
+    return stamp() - began
 
 
 async def deleted(here: Echo, kind: str, name: str) -> float:
