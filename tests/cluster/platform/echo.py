@@ -53,7 +53,7 @@ class Echo:
     async def rolled_out(self, revision: str) -> None:
         """Wait until all replicas of a revision are there."""
         enough = f"--for=jsonpath={{.status.readyReplicas}}={self.replicas}"
-        await self.kubectl("wait", enough, f"deployment/{revision}", "--timeout=60s")
+        await self.kubectl("wait", enough, f"deployment/{revision}", "--timeout=180s")
 
     async def answers(self, platform: Platform) -> None:
         """Wait until a request through the router is answered."""
@@ -84,7 +84,7 @@ class Echo:
 
     async def gone(self) -> None:
         """Delete the function as one who has time: a namespace that goes with functions in it takes longer."""
-        await self.kubectl("delete", "function", self.name, "--timeout=60s")
+        await self.kubectl("delete", "function", self.name, "--timeout=180s")
 
 
 async def until(condition: Callable[[], Awaitable[bool]], within: float = 60) -> None:

@@ -55,7 +55,7 @@ def test_a_controller_killed_ten_times_loses_no_update_no_build_and_no_request(p
         print(f"{dict(load.codes)}, {len(load.pods)} pods answered; {load.wrong[:3]}")
         assert set(load.codes) == {200}
         assert any(midway), "no kill came in the middle of an update"
-        await here.kubectl("delete", "functions", "--all", "--timeout=60s")
+        await here.kubectl("delete", "functions", "--all", "--timeout=180s")
 
     in_a_namespace(scenario, 470)
 
