@@ -17,6 +17,7 @@ from router.model import Endpoint
 Random = Callable[[], float]
 
 SUSPECT_FOR: Final = 2.0  # seconds that an endpoint is avoided after a connection to it failed, doubled with each further trial
+TRIAL_FOR: Final = 5.0  # seconds that nothing is heard of a trial before another is made; more than connecting may take
 SUSPECT_DOUBLED: Final = 4  # times at most: it is tried after 32 s at the latest
 RETRY_SHARE: Final = 0.2  # second sends allowed for each first one
 RETRY_FLOOR: Final = 10.0  # second sends a second that are allowed to a route with little traffic
@@ -136,10 +137,10 @@ class Upstreams:
 
 
 def _tried(upstream: Upstream, now: float) -> Upstream:
-    """The chosen one; a suspect whose time is over is on trial from now on, for as long as a first suspicion lasts."""
+    """The chosen one; a suspect whose time is over is on trial from now on."""
     if upstream.suspect_until and upstream.suspect_until <= now:
         upstream.trial = True
-        upstream.suspect_until = now + SUSPECT_FOR
+        upstream.suspect_until = now + TRIAL_FOR
     return upstream
 
 
