@@ -46,7 +46,7 @@ class Echo:
 
         await until(accepted)
 
-    async def ready(self, within: float = 60) -> None:
+    async def ready(self, within: float = 180) -> None:
         """Wait until what was written last is Ready."""
         await self.kubectl("wait", "--for=condition=Ready", f"function/{self.name}", f"--timeout={within:.0f}s")
 
@@ -87,7 +87,7 @@ class Echo:
         await self.kubectl("delete", "function", self.name, "--timeout=180s")
 
 
-async def until(condition: Callable[[], Awaitable[bool]], within: float = 60) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], within: float = 180) -> None:
     """Wait for the cluster."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - it is the cluster's to change

@@ -57,7 +57,7 @@ def test_a_controller_killed_ten_times_loses_no_update_no_build_and_no_request(p
         assert any(midway), "no kill came in the middle of an update"
         await here.kubectl("delete", "functions", "--all", "--timeout=180s")
 
-    in_a_namespace(scenario, 470)
+    in_a_namespace(scenario, 850)
 
 
 async def updated(here: Echo, killer: Killer, number: int, after: float) -> bool:

@@ -54,7 +54,7 @@ def test_what_is_deleted_heals_and_a_steady_load_sees_no_error(platform: Platfor
         print(f"the only router, killed: answers again {await killed(platform, here):.1f} s later")
         await here.kubectl("delete", "functions", "--all", "--timeout=60s")
 
-    in_a_namespace(scenario, 290)
+    in_a_namespace(scenario, 600)
 
 
 async def build_job_deleted(who: Deployer) -> float:
