@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
+# Ctrl-C reaches the commands that tests start, also where a shell began the whole run in the background: it is ignored there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Seconds after which a cluster test hangs: with what a folder's first one builds and installs, on a machine that is slow.
 CLUSTER_PATIENCE = 900
