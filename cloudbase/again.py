@@ -12,14 +12,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cloudbase.watch import Snapshot, snapshot
+
 LOOK = 0.5  # seconds between looks at the files
 SETTLE = 2  # looks that find no further change, after which it is started anew: a sync writes file after file
 
 
-def newest(folder: Path) -> tuple[int, float]:
-    """How many Python files there are, and when the last one was written."""
-    times = [path.stat().st_mtime for path in folder.rglob("*.py")]
-    return len(times), max(times, default=0.0)
+def look(folder: Path) -> Snapshot:
+    """Its Python files as they are now: each by itself, since a synced file may be older than the one that it replaces."""
+    return {path: seen for path, seen in snapshot(folder).items() if path.endswith(".py")}
 
 
 class Runner:
@@ -39,7 +40,7 @@ class Runner:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
         while True:
-            seen, child = newest(self._folder), subprocess.Popen(self._command, cwd=self._folder)
+            seen, child = look(self._folder), subprocess.Popen(self._command, cwd=self._folder)
             why = self._watch(child, seen)
             child.send_signal(self._signal or signal.SIGTERM)
             status = child.wait()
@@ -47,24 +48,24 @@ class Runner:
                 return status
             print(f"cloudbase.again: {why}, it is started anew", flush=True)
 
-    def _watch(self, child: subprocess.Popen[bytes], seen: tuple[int, float]) -> str:
+    def _watch(self, child: subprocess.Popen[bytes], seen: Snapshot) -> str:
         """Why the child is to be followed by another; "" when nothing is to follow."""
         while not self._signal:
             time.sleep(LOOK)
             if child.poll() is not None:
                 time.sleep(LOOK)  # one that cannot even start must not keep the machine busy
                 return f"it ended with status {child.returncode}"
-            if (now := newest(self._folder)) != seen:
+            if (now := look(self._folder)) != seen:
                 self._settle(now)
                 return "files have changed"
         return ""
 
-    def _settle(self, now: tuple[int, float]) -> None:
+    def _settle(self, now: Snapshot) -> None:
         """Until nothing has changed for SETTLE looks."""
         quiet = 0
         while quiet < SETTLE and not self._signal:
             time.sleep(LOOK)
-            before, now = now, newest(self._folder)
+            before, now = now, look(self._folder)
             quiet = quiet + 1 if before == now else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def until(folder: Path, word: str) -> None:
 def test_it_runs_what_is_written_now_and_ends_with_its_child(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(CHILD.format("one"))
+    (newer := tmp_path / "newer.py").touch()
+    os.utime(newer, (time.time() + 1000,) * 2)
     command = [sys.executable, "-m", "cloudbase.again", "program"]
     with subprocess.Popen(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}) as process:
         try:
@@ -40,6 +43,10 @@ def test_it_runs_what_is_written_now_and_ends_with_its_child(tmp_path: Path) -> 
             until(tmp_path, "broken")
             program.write_text(CHILD.format("three"))
             until(tmp_path, "three")
+            (aside := tmp_path / "aside").write_text(CHILD.format("four, of long ago"))
+            os.utime(aside, (1_000_000_000,) * 2)  # a sync keeps a file's time
+            aside.replace(program)
+            until(tmp_path, "four, of long ago")
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 7
