@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from controller_world import WorldDeployer
 
 from controller.local.deployer import LocalDeployer
 from controller.model import Function, FunctionSpec
 from controller.ports import Deployer, Replica
+from tests.shared.controller_world import WorldDeployer
 
 GOOD, BROKEN = "good", "broken"  # artifacts
 Cast = Callable[[Path], AbstractAsyncContextManager[Deployer]]

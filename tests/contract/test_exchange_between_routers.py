@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from redis_server import RedisServer, redis_server
 
 from router.kube.peers.memory import Board
 from router.kube.peers.ports import Away, Exchange, Session
 from router.kube.peers.redis import RedisExchange
+from tests.shared.redis_server import RedisServer, redis_server
 
 
 @dataclass

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from controller_world import START, spec
 
 from controller.errors import Conflict
 from controller.kube.store import KubeFunctionStore
@@ -19,6 +18,7 @@ from controller.model import Condition, FunctionStatus, Revision, Scaling, Share
 from controller.ports import FunctionStore
 from kube.client import Client
 from kube.fake.server import ApiServer
+from tests.shared.controller_world import START, spec
 
 Scenario = Callable[[FunctionStore], Awaitable[None]]
 

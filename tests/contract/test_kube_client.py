@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from kube_world import World, on_both
 
 from kube.errors import AlreadyExists, ApplyConflict, Conflict, Gone, Invalid, NotFound
 from kube.model import Service
 from kube.resource import CONFIG_MAPS, DEPLOYMENTS, EVENTS, SERVICES, Resource
 from kube.watch import Scope
+from tests.shared.kube_world import World, on_both
 
 
 def service(name: str, **labels: str) -> dict[str, Any]:

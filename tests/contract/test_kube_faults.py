@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from kube_world import World, fake_world, run, until
 
 from kube.access import Given
 from kube.backoff import Backoff
@@ -24,6 +23,7 @@ from kube.model import Service
 from kube.reflector import Pace
 from kube.resource import CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from kube.watch import Scope
+from tests.shared.kube_world import World, fake_world, run, until
 
 QUICK = Pace(silence=1.0, page_size=2, backoff=Backoff(0.02, 0.05))
 

@@ -8,8 +8,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from kube_world import World, on_both, until
-
 from kube.access import Access
 from kube.backoff import Backoff
 from kube.cache import Delta
@@ -21,6 +19,7 @@ from kube.model import Metadata, Service
 from kube.reflector import Pace
 from kube.resource import EVENTS, NAMESPACES, SERVICES
 from kube.watch import Scope
+from tests.shared.kube_world import World, on_both, until
 
 QUICK = Pace(silence=3.0, page_size=3, backoff=Backoff(0.05, 0.2))
 

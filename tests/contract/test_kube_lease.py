@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from kube_world import World, on_both, until
 
 from kube.access import Access
 from kube.client import Client
 from kube.election import Terms
 from kube.lease import Leadership, NotLeading
 from kube.resource import LEASES
+from tests.shared.kube_world import World, on_both, until
 
 TERMS = Terms(duration=2.0, renew_deadline=1.2, interval=0.3)
 UNHURRIED = Terms(duration=4.0, renew_deadline=2.6, interval=0.6)  # a real API server on a busy machine stops for a second

@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from kube_world import World, on_both
-
 from kube.occurrence import BURST, Occurrence, Regarding
 from kube.recorder import Recorder
 from kube.resource import EVENTS
 from kube.watch import Scope
+from tests.shared.kube_world import World, on_both
 
 
 @asynccontextmanager

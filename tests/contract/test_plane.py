@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from crew_world import KEY, World, run, until
+
+from tests.shared.crew_world import KEY, World, run, until
 
 Story = Callable[[World], Awaitable[None]]
 

@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from oci_registry import MemoryRegistry
-from serving import serving
 
 from controller.archive import Limits
 from controller.errors import BadSource, SourceTooLarge
@@ -24,6 +22,8 @@ from controller.memory import MemorySourceStore
 from controller.ports import SourceStore
 from kube.client import Client
 from kube.fake.server import ApiServer
+from tests.shared.oci_registry import MemoryRegistry
+from tests.shared.serving import serving
 
 LIMITS = Limits(archive_bytes=64 << 10, total_bytes=20 << 20, files=100, ratio=50)
 

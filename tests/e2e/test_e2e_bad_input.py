@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from functions_for_tests import write
 
 from loadtest.local import CLOUDBASE, Platform, environment
+from tests.e2e.functions_for_tests import write
 
 HANDLER = {"main.py": "def handler(request):\n    return 'hello'\n"}
 SPEC = quote(json.dumps({"runtime": "python"}))

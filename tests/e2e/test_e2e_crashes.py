@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from functions_for_tests import PID, write
-from load import Load, together
 
 from loadtest.local import Platform, platform
+from tests.e2e.functions_for_tests import PID, write
+from tests.e2e.load import Load, together
 
 
 @pytest.fixture

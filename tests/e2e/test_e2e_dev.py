@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from functions_for_tests import write
 
 from loadtest.local import CLOUDBASE, ROOT, Platform, environment, platform
+from tests.e2e.functions_for_tests import write
 
 README = (ROOT / "README.md").read_text().partition("## The first ten minutes")[2].partition("\n## ")[0]
 TEN_MINUTES = (ROOT / "docs" / "first-ten-minutes.md").read_text()

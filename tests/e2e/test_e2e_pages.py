@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.local import Platform, environment
-from tests.commands_in_docs import played
-from tests.tour import play
+from tests.shared.commands_in_docs import played
+from tests.shared.tour import play
 
 TEST = str(Path(__file__).relative_to(Path(__file__).parents[2]))
 WORDS = {"docs/cli.md": {}, "docs/router-settings.md": {"0.0.0.0:8080": "127.0.0.1:0"}}  # port 8080 may be another's

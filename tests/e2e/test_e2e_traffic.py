@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from functions_for_tests import BULK, ECHO, PID, write
-from load import Connection, Load
 from websockets.sync.client import connect
 
 from loadtest.local import ROOT, Platform
+from tests.e2e.functions_for_tests import BULK, ECHO, PID, write
+from tests.e2e.load import Connection, Load
 
 GIBIBYTE = 1 << 30
 GROWTH = 20.0  # MiB

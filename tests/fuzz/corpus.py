@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-HOSTILE = Path(__file__).resolve().parent.parent / "integration" / "hostile"
+from tests.integration.hostile import hostile_answers, hostile_bodies, hostile_fields, hostile_heads
+
 MOST = 8192  # bytes of one seed: larger ones teach a fuzzer nothing and cost it speed
 # Words that a mutator would take long to find (libFuzzer's -dict).
 WORDS = (
@@ -46,13 +46,6 @@ WORDS = (
 
 def seeds() -> Iterator[bytes]:
     """Inputs of target.one_input."""
-    if str(HOSTILE) not in sys.path:  # its modules import one another by their own names, as pytest finds them
-        sys.path.append(str(HOSTILE))
-    import hostile_answers
-    import hostile_bodies
-    import hostile_fields
-    import hostile_heads
-
     for number, case in enumerate((*hostile_heads.CASES, *hostile_bodies.CASES, *hostile_fields.CASES)):
         if len(case.send) <= MOST:
             yield bytes((2 * case.fin + 4 * (number % 8 == 0), (0, 1, 7)[number % 3])) + case.send

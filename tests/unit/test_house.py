@@ -78,7 +78,7 @@ def test_no_file_outgrows_its_noun() -> None:
 
 
 def test_no_two_test_files_share_a_name() -> None:
-    """Folders of tests are no packages, so pytest would import the second file under the first one's name."""
+    """A name is enough to find a file, in a report as in the tree."""
     names = [
         path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in {"__init__.py", "__main__.py", "conftest.py"}
     ]
@@ -89,3 +89,11 @@ def test_no_folder_of_tests_has_a_name_that_pytest_passes_over() -> None:
     assert not [
         path for path in (ROOT / "tests").rglob("*") if path.is_dir() and path.name in {"build", "dist", "venv", "node_modules"}
     ]
+
+
+def test_tests_import_one_another_by_their_whole_names() -> None:
+    """Who reads `tests.shared.serving` knows the file; a changed path would make it a riddle, and load a module twice."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    names = {path.stem for path in files} - {"conftest", "__main__"}
+    assert not [path for path in files if "sys.path." in path.read_text() or "sys.path[" in path.read_text()]
+    assert not [(path, short) for path in files for short in names & {one.split(".")[0] for one in imported(path)}]

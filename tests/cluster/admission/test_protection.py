@@ -9,9 +9,10 @@ import json
 import time
 from collections.abc import Iterator
 
-import kubectl as here
 import pytest
-from kubectl import PATIENTLY, Refused, kubectl
+
+from tests.cluster.shared import kubectl as here
+from tests.cluster.shared.kubectl import PATIENTLY, Refused, kubectl
 
 pytestmark = pytest.mark.cluster
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import kubectl as here
 import pytest
-from kubectl import PATIENTLY, Refused, kubectl
-from running import LABEL, NAME, Controller, function, running, until
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from function_documents import BAD, GOOD, GOOD_SPEC, Bad
 
 from controller.validate import judged
+from tests.cluster.shared import kubectl as here
+from tests.cluster.shared.kubectl import PATIENTLY, Refused, kubectl
+from tests.cluster.shared.running import LABEL, NAME, Controller, function, running, until
+from tests.shared.function_documents import BAD, GOOD, GOOD_SPEC, Bad
 
 pytestmark = pytest.mark.cluster
 

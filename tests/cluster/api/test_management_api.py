@@ -11,19 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "admission"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "controller"))
-
-import kubectl as here
-import operator_on_a_cluster
-from kubectl import PATIENTLY, Refused, kubectl
-from running import ROOT, US, Controller, function, running, until
+from tests.cluster.shared import kubectl as here
+from tests.cluster.shared import operator_on_a_cluster
+from tests.cluster.shared.kubectl import PATIENTLY, Refused, kubectl
+from tests.cluster.shared.running import ROOT, US, Controller, function, running, until
 
 pytestmark = pytest.mark.cluster
 

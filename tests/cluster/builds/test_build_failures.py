@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from build_world import HOST, World, run, serving, with_settings
-from package_registries import npm_registry
 from starlette.requests import Request
 from starlette.responses import Response
 
 from controller.ports import BuildResult
 from kube.resource import SECRETS
+from tests.cluster.shared.build_world import HOST, World, run, serving, with_settings
+from tests.cluster.shared.package_registries import npm_registry
 
 pytestmark = [
     pytest.mark.cluster,

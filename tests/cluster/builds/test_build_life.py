@@ -10,8 +10,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from build_world import HOST, PATIENCE, World, eventually, gate, run, serving, with_settings
-from free_ports import free_port
 
 from controller.builds import Builds
 from controller.kube.build.jobs import JOBS
@@ -23,6 +21,8 @@ from controller.progress import Progress
 from kube.errors import NotFound
 from kube.resource import PODS, SECRETS
 from kube.watch import Scope
+from tests.cluster.shared.build_world import HOST, PATIENCE, World, eventually, gate, run, serving, with_settings
+from tests.shared.free_ports import free_port
 
 pytestmark = [
     pytest.mark.cluster,

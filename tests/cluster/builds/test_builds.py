@@ -10,12 +10,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from build_world import World, answer, example, run, serving, with_settings
-from oci_registry import PASSWORD, USER, MemoryRegistry
-from package_registries import npm_registry, pip_index
 
 from controller.kube.build.sources import SECRET_BYTES
 from kube.resource import SECRETS
+from tests.cluster.shared.build_world import World, answer, example, run, serving, with_settings
+from tests.cluster.shared.package_registries import npm_registry, pip_index
+from tests.shared.oci_registry import PASSWORD, USER, MemoryRegistry
 
 pytestmark = [
     pytest.mark.cluster,

@@ -6,12 +6,12 @@ import base64
 from pathlib import Path
 
 import pytest
-from build_world import World, answer, example, run, serving
-from git_server import GitServer, Repository
 from msgspec.structs import replace
 
 from controller.model import Git
 from kube.resource import SECRETS
+from tests.cluster.shared.build_world import World, answer, example, run, serving
+from tests.shared.git_server import GitServer, Repository
 
 pytestmark = [
     pytest.mark.cluster,

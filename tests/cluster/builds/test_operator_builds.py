@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,18 +11,26 @@ from typing import Any
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "controller"))
-
-from build_world import HOST, build_settings
-from free_ports import free_port
-from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, RBAC, RESOURCES, ROOT, Controller, Operated, operated, reached
-
 from controller.kube.build.jobs import JOBS
 from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from kube.errors import NotFound
 from kube.resource import NAMESPACES, PODS, SECRETS
 from kube.watch import Scope
+from tests.cluster.shared.build_world import HOST, build_settings
+from tests.cluster.shared.operator_on_a_cluster import (
+    ACCOUNT,
+    FUNCTIONS,
+    MARKS,
+    RBAC,
+    RESOURCES,
+    ROOT,
+    Controller,
+    Operated,
+    operated,
+    reached,
+)
+from tests.shared.free_ports import free_port
 
 pytestmark = MARKS
 HANDLER = b"const size = require('fs').statSync('noise').size\nexports.handler = async () => `${size} bytes`\n"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from operator_on_a_cluster import FUNCTIONS, MARKS, PATIENCE, REVISIONS, Operated, operated, reached
-
 from kube.resource import DEPLOYMENTS, SERVICES
 from kube.watch import Scope
+from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, PATIENCE, REVISIONS, Operated, operated, reached
 
 pytestmark = MARKS
 NAME = "hello-00001"

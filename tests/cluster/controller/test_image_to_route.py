@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated, reached
-
 from kube.resource import DEPLOYMENTS, SERVICES
+from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated, reached
 
 pytestmark = MARKS
 

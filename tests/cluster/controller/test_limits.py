@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from operator_on_a_cluster import MARKS, Operated, operated
-
 from kube.resource import NAMESPACES, Resource
+from tests.cluster.shared.operator_on_a_cluster import MARKS, Operated, operated
 
 pytestmark = MARKS
 

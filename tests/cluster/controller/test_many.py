@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-
-from audit import entries, now
-from operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, Controller, Operated, operated
-
 from kube.watch import Scope
+from tests.cluster.shared.audit import entries, now
+from tests.cluster.shared.operator_on_a_cluster import ACCOUNT, FUNCTIONS, MARKS, Controller, Operated, operated
 
 pytestmark = MARKS
 COUNT = int(os.environ.get("MANY", "500"))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from operator_on_a_cluster import FUNCTIONS, MARKS, Operated, get, operated, reached, steady
+from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, Operated, get, operated, reached, steady
 
 pytestmark = MARKS
 

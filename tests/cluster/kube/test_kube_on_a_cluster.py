@@ -6,7 +6,6 @@ import asyncio
 import base64
 import os
 import shutil
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,10 +15,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
-from kube_world import World, kubeconfig, real_world, run, until
 
 from kube.access import InCluster
 from kube.backoff import Backoff
@@ -31,6 +26,7 @@ from kube.lease import Leadership
 from kube.reflector import Pace
 from kube.resource import CONFIG_MAPS, PODS, SERVICES, Resource
 from kube.watch import Scope
+from tests.shared.kube_world import World, kubeconfig, real_world, run, until
 
 pytestmark = [
     pytest.mark.cluster,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from installed import BUILDS, kubectl
+from tests.cluster.platform.installed import BUILDS, kubectl
 
 
 async def of_builds(*arguments: str) -> str:

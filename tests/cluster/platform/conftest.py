@@ -5,18 +5,15 @@ First those of the defaults; then, as names are sorted, test_with_… with value
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import ha
-from held import held
-from installed import BUILDS, NAMESPACE, Platform, installed
+from tests.cluster.platform import ha
+from tests.cluster.platform.held import held
+from tests.cluster.platform.installed import BUILDS, NAMESPACE, Platform, installed
 
 HERE = Path(__file__).parent
 AFTERWARDS = ExitStack()  # what is done after the folder's last test

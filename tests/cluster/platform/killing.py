@@ -10,7 +10,7 @@ import asyncio
 import json
 from typing import Any
 
-from installed import BUSYBOX, Platform, kubectl
+from tests.cluster.platform.installed import BUSYBOX, Platform, kubectl
 
 NAME = "killer"
 # Processes by the pod's uid in their cgroup, as systemd writes it with underscores; the pause process is another user's.

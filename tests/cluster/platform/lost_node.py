@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from installed import kubectl
-from router_on_a_cluster import HERE
+from tests.cluster.platform.installed import kubectl
+from tests.cluster.shared.router_on_a_cluster import HERE
 
 PORT = 8080  # of functions' pods
 

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from deploying import Deployer, deployer
-from echo import SHORT, Echo, until
-from installed import Platform, cloudbase
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
-from steady_load import Load, steady
+from tests.cluster.platform.deploying import Deployer, deployer
+from tests.cluster.platform.echo import SHORT, Echo, until
+from tests.cluster.platform.installed import Platform, cloudbase
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from tests.cluster.shared.steady_load import Load, steady
 
 pytestmark = MARKS
 

@@ -6,23 +6,19 @@ import asyncio
 import io
 import os
 import random
-import sys
 import tarfile
 from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from builds_seen import begun, jobs, nothing_left
-from deploying import Deployer, deployer
-from echo import SHORT, Echo, echo, until
-from installed import Platform
-from killing import Killer
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
-from steady_load import steady
+from tests.cluster.platform.builds_seen import begun, jobs, nothing_left
+from tests.cluster.platform.deploying import Deployer, deployer
+from tests.cluster.platform.echo import SHORT, Echo, echo, until
+from tests.cluster.platform.installed import Platform
+from tests.cluster.platform.killing import Killer
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

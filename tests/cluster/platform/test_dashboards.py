@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Platform, cloudbase, kubectl
-from prometheus import Prometheus, prometheus
-from router_on_a_cluster import MARKS, Place, burst, in_a_namespace, reached
-from steady_load import steady
+from tests.cluster.platform.installed import Platform, cloudbase, kubectl
+from tests.cluster.platform.prometheus import Prometheus, prometheus
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, burst, in_a_namespace, reached
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

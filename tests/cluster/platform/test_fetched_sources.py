@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,18 +11,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "builds"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from build_world import serving
-from deploying import deployer, source
-from git_server import GitServer, Repository
-from installed import HOST, NPM_PORT, PIP_PORT, Platform, kubectl
-from package_registries import npm_registry, pip_index
-from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
-from ssh_server import SSHD, ssh_server
-from test_functions import function
+from tests.cluster.platform.deploying import deployer, source
+from tests.cluster.platform.installed import HOST, NPM_PORT, PIP_PORT, Platform, kubectl
+from tests.cluster.platform.test_functions import function
+from tests.cluster.shared.build_world import serving
+from tests.cluster.shared.package_registries import npm_registry, pip_index
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
+from tests.shared.git_server import GitServer, Repository
+from tests.shared.ssh_server import SSHD, ssh_server
 
 pytestmark = MARKS
 

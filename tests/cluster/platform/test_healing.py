@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from builds_seen import executing, jobs, of_builds
-from deploying import Deployer, deployer
-from echo import SHORT, Echo, echo, names, until
-from installed import Failed, Platform
-from killing import Killer
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
-from steady_load import steady
+from tests.cluster.platform.builds_seen import executing, jobs, of_builds
+from tests.cluster.platform.deploying import Deployer, deployer
+from tests.cluster.platform.echo import SHORT, Echo, echo, names, until
+from tests.cluster.platform.installed import Failed, Platform
+from tests.cluster.platform.killing import Killer
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Failed, Platform, command
-from router_on_a_cluster import MARKS
+from tests.cluster.platform.installed import Failed, Platform, command
+from tests.cluster.shared.router_on_a_cluster import MARKS
 
 pytestmark = MARKS
 

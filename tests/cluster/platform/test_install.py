@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Platform, cloudbase, kubectl
-from router_on_a_cluster import MARKS, Place, burst, in_a_namespace, reached, stamp
+from tests.cluster.platform.installed import Platform, cloudbase, kubectl
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, burst, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
 

@@ -13,14 +13,10 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from deploying import Deployer, deployer
-from installed import ROOT, Platform, build, chart, command
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
-
 from loadtest.scenarios.play import SCENARIOS
+from tests.cluster.platform.deploying import Deployer, deployer
+from tests.cluster.platform.installed import ROOT, Platform, build, chart, command
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
 
 pytestmark = MARKS
 

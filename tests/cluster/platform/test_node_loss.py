@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
-from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from echo import Echo, echo, names, until
-from installed import Platform
-from lost_node import black_hole, closed, lost_node, running
-from router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
-from steady_load import steady
+from tests.cluster.platform.echo import Echo, echo, names, until
+from tests.cluster.platform.installed import Platform
+from tests.cluster.platform.lost_node import black_hole, closed, lost_node, running
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

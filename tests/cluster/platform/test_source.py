@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from deploying import ACCOUNT, Deployer, deployer, source
-from installed import BUILDS, REGISTRY, Platform, kubectl
-from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
+from tests.cluster.platform.deploying import ACCOUNT, Deployer, deployer, source
+from tests.cluster.platform.installed import BUILDS, REGISTRY, Platform, kubectl
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
 

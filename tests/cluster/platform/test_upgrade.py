@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Platform, cloudbase
-from router_on_a_cluster import MARKS, Place, in_a_namespace, reached, stamp
-from steady_load import steady
+from tests.cluster.platform.installed import Platform, cloudbase
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, reached, stamp
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

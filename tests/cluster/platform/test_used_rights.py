@@ -5,18 +5,14 @@ The last file of the folder: what the tests before it made the platform do is in
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from audit_log import Right, entries, forbidden, moment, right
-from installed import Platform, kubectl
-from router_on_a_cluster import MARKS
+from tests.cluster.platform.installed import Platform, kubectl
+from tests.cluster.shared.audit_log import Right, entries, forbidden, moment, right
+from tests.cluster.shared.router_on_a_cluster import MARKS
 
 pytestmark = MARKS
 

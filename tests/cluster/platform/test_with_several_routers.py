@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
-from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Platform, kubectl
-from router_on_a_cluster import MARKS, PATIENCE, Place, burst, in_a_namespace, stamp
-from steady_load import steady
-from test_functions import function
-from test_interception import called_from_a_pod
-from test_upgrade import gone
+from tests.cluster.platform.installed import Platform, kubectl
+from tests.cluster.platform.test_functions import function
+from tests.cluster.platform.test_upgrade import gone
+from tests.cluster.router.test_interception import called_from_a_pod
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, burst, in_a_namespace, stamp
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

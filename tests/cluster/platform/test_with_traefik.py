@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,14 +17,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Platform
-from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp, until
-from steady_load import steady
-from test_with_several_routers import deployed, each_answers
-from traefik import traefik
+from tests.cluster.platform.installed import Platform
+from tests.cluster.platform.test_with_several_routers import deployed, each_answers
+from tests.cluster.platform.traefik import traefik
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp, until
+from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from held import held
-from installed import BUILDS, NAMESPACE, ROOT, Failed, Platform, command, kubectl
-from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp
-from test_with_several_routers import deployed
-
 from controller.kube.names import FINALIZER
+from tests.cluster.platform.held import held
+from tests.cluster.platform.installed import BUILDS, NAMESPACE, ROOT, Failed, Platform, command, kubectl
+from tests.cluster.platform.test_with_several_routers import deployed
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp
 
 pytestmark = MARKS
 

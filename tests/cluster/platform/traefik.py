@@ -15,8 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
-from ha import INGRESS_CLASS, RETRY
-from installed import PATIENCE, kubectl
+
+from tests.cluster.platform.ha import INGRESS_CLASS, RETRY
+from tests.cluster.platform.installed import PATIENCE, kubectl
 
 CLASS = {
     "apiVersion": "networking.k8s.io/v1",

@@ -6,22 +6,18 @@ import asyncio
 import json
 import re
 import statistics
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from router_on_a_cluster import MARKS, PATIENCE, Place, cloudbase, on_cluster, stamp
-
 from kube.errors import NotFound
 from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
 from router.kube.model import Probe
 from router.kube.probing import passes
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, cloudbase, on_cluster, stamp
 
 pytestmark = MARKS
 

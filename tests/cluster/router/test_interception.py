@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,14 +13,11 @@ from typing import Any
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from router_on_a_cluster import HERE, IMAGE, MARKS, PATIENCE, Place, cloudbase, free_port, on_cluster, stamp
-
 from kube.errors import Attempt, NotFound
 from kube.model import Service
 from kube.resource import ENDPOINT_SLICES, PODS, SERVICES
 from kube.watch import Scope
+from tests.cluster.shared.router_on_a_cluster import HERE, IMAGE, MARKS, PATIENCE, Place, cloudbase, free_port, on_cluster, stamp
 
 pytestmark = MARKS
 

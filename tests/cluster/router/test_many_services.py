@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,16 +13,13 @@ from typing import Any
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from router_on_a_cluster import MARKS, PATIENCE, Place, Router, free_port, on_cluster, stamp
-
 from kube.informer import Informer
 from kube.resource import ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
 from loadtest.informer_table import fresh_routes
 from router.kube.snapshot import decode
 from router.model import Route, RouteKey
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, Router, free_port, on_cluster, stamp
 
 pytestmark = MARKS
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from audit import entries
-from router_on_a_cluster import MARKS, PATIENCE, RIGHTS, Place, on_cluster, stamp, until
-
 from kube.resource import ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
+from tests.cluster.shared.audit import entries
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, RIGHTS, Place, on_cluster, stamp, until
 
 pytestmark = MARKS
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from router_on_a_cluster import MARKS, PATIENCE, Place, burst, on_cluster, reached, stamp
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, burst, on_cluster, reached, stamp
 
 pytestmark = MARKS
 

@@ -8,20 +8,16 @@ import os
 import random
 import re
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
-from audit import entries
-from redis_server import RedisServer, redis_server
-from router_on_a_cluster import MARKS, PATIENCE, Place, Router, on_cluster, reached, stamp
-from test_under_load import PROBE, steady
+from tests.cluster.router.test_under_load import PROBE, steady
+from tests.cluster.shared.audit import entries
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, Router, on_cluster, reached, stamp
+from tests.shared.redis_server import RedisServer, redis_server
 
 pytestmark = MARKS
 

@@ -6,22 +6,17 @@ import asyncio
 import os
 import random
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
 import httpx2
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
-from kube_world import compact_etcd
-from router_on_a_cluster import MARKS, PATIENCE, Place, on_cluster, reached, stamp, until
-from steady_load import steady
-
 from kube.resource import DEPLOYMENTS, PODS, SERVICES
 from kube.watch import Scope
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, on_cluster, reached, stamp, until
+from tests.cluster.shared.steady_load import steady
+from tests.shared.kube_world import compact_etcd
 
 pytestmark = MARKS
 

@@ -15,9 +15,9 @@ from controller.kube.build.settings import BuildSettings
 from controller.kube.settings import Settings as ControllerSettings
 from controller.kube.settings import load as controller_settings
 from controller.kube.settings import load_builds as builds_settings
-from helm import CHART, Refused, only, render, run
 from router.kube.settings import KubeSettings
 from router.settings import Settings
+from tests.shared.helm import CHART, Refused, only, render, run
 
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 VERSIONS = ("1.30", "1.36")  # of Kubernetes: the oldest and the newest that it is for

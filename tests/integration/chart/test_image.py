@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from helm import ROOT
+from tests.shared.helm import ROOT
 
 
 def names(lines: list[str]) -> set[str]:

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from helm import ROOT, Refused, only, run
+from tests.shared.helm import ROOT, Refused, only, run
 
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 CHART = ROOT / "helm" / "loadtest"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helm import CHART, ROOT, dashboards, render
+from tests.shared.helm import CHART, ROOT, dashboards, render
 
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 RULES: dict[str, Any] = yaml.safe_load((CHART / "metrics/alerts.yaml").read_text())

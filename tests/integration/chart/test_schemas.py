@@ -11,7 +11,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, ValidationError
 
-from helm import CHART, ROOT
+from tests.shared.helm import CHART, ROOT
 
 SCHEMAS = Path(__file__).parent / "schemas"
 PAGES = {path.stem: json.loads(path.read_text()) for path in sorted((CHART / "metrics/dashboards").glob("*.json"))}

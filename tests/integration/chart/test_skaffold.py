@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helm import CHART, ROOT, only, program, render
+from tests.shared.helm import CHART, ROOT, only, program, render
 
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from helm import Refused, render
+from tests.shared.helm import Refused, render
 
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

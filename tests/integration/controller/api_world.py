@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 import httpx2
 import uvicorn
-from controller_world import WorldBuilder, WorldDeployer, WorldRoutes
 from starlette.applications import Starlette
 
 from controller.api import Token, create_app
 from controller.archive import Limits
 from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.reconcile import Reconciler
+from tests.shared.controller_world import WorldBuilder, WorldDeployer, WorldRoutes
 
 TOKEN = "secret-token"
 HELLO = {"spec": {"runtime": "node"}, "files": {"handler.js": "module.exports = (req, res) => res.end('hi')"}}

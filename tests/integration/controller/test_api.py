@@ -6,10 +6,9 @@ import asyncio
 import base64
 import json
 
-from api_world import Api, problem, tar, with_api
-
 from controller.model import FunctionStatus
 from controller.ports import BuildResult
+from tests.integration.controller.api_world import Api, problem, tar, with_api
 
 
 def test_a_function_is_created_followed_listed_and_deleted() -> None:

@@ -7,9 +7,6 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from api_world import HELLO, LIMITS, TOKEN, Api, problem, tar, with_api
-from controller_world import WorldBuilder, WorldDeployer, WorldRoutes
-from function_documents import BAD, GOOD_SPEC, Bad
 
 from controller.api import Token, create_app
 from controller.kube.admission.decide import validated
@@ -17,6 +14,9 @@ from controller.kube.admission.model import Kind
 from controller.kube.admission.model import Request as AdmissionRequest
 from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.reconcile import Reconciler
+from tests.integration.controller.api_world import HELLO, LIMITS, TOKEN, Api, problem, tar, with_api
+from tests.shared.controller_world import WorldBuilder, WorldDeployer, WorldRoutes
+from tests.shared.function_documents import BAD, GOOD_SPEC, Bad
 
 FILES = {"a.js": ""}
 BAD_FILES = {"a": 1, "b": {"base64": "*"}, "c": {"base32": ""}}

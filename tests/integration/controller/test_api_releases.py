@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from api_world import HELLO, Api, problem, with_api
+from tests.integration.controller.api_world import HELLO, Api, problem, with_api
 
 
 def test_an_older_revision_gets_the_traffic_back_and_gives_it_up_again() -> None:

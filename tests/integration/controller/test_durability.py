@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from controller_world import spec
 
 from controller.errors import BadSource, StoreFailed
 from controller.local.sources import LocalSourceStore
 from controller.local.store import LocalFunctionStore
 from controller.model import FunctionStatus
+from tests.shared.controller_world import spec
 
 WRITER = """
 import asyncio

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from oci_registry import MemoryRegistry
-from serving import serving
 
 from controller.kube.build import jobs
 from controller.kube.build.builder import KubeBuilder
@@ -28,6 +26,8 @@ from kube.fake.server import ApiServer
 from kube.fake.store import Change, Manifest
 from kube.fence import fenced
 from kube.lease import NotLeading
+from tests.shared.oci_registry import MemoryRegistry
+from tests.shared.serving import serving
 
 JOBS, PODS, SECRETS, CONFIG_MAPS = ("batch", "jobs"), ("", "pods"), ("", "secrets"), ("", "configmaps")
 IMAGE = "sha256:" + "ab" * 32

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from git_server import Repository
-from ssh_server import SSHD, SshServer, new_key, ssh_server
 
 from controller.archive import Limits
 from controller.kube.build import git as sources
 from controller.kube.build.git import GitFailed, fetch
 from controller.model import Git
+from tests.shared.git_server import Repository
+from tests.shared.ssh_server import SSHD, SshServer, new_key, ssh_server
 
 pytestmark = pytest.mark.skipif(not SSHD, reason="no sshd here: Debian has it in openssh-server")
 

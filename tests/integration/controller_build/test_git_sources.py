@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from git_server import GitServer, Repository
-from serving import serving
 
 from controller.archive import Limits
 from controller.errors import BadSource
 from controller.kube.build.git import GitFailed, environment, fetch
 from controller.model import Git
+from tests.shared.git_server import GitServer, Repository
+from tests.shared.serving import serving
 
 FILES = {"index.js": b"1", "functions/hello/handler.py": b"2", "functions/hello/lib/x.py": b"3"}
 

@@ -7,8 +7,6 @@ import base64
 from collections.abc import Awaitable, Callable
 
 import httpx2
-from oci_registry import MemoryRegistry
-from serving import serving
 
 from controller.kube.build.handover import Handover, one_time_url
 from controller.kube.build.names import SOURCE, job_name
@@ -18,6 +16,8 @@ from controller.kube.build.sources import KubeSourceStore
 from kube.client import Client
 from kube.fake.server import ApiServer
 from kube.resource import SECRETS
+from tests.shared.oci_registry import MemoryRegistry
+from tests.shared.serving import serving
 
 KEY = "0" * 20
 Get = Callable[[str], Awaitable[httpx2.Response]]

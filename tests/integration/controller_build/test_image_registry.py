@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 import pytest
-from oci_registry import BASIC, MemoryRegistry
-from serving import serving
 
 from controller.kube.build.registry import Registry, RegistryError, basic_credentials
+from tests.shared.oci_registry import BASIC, MemoryRegistry
+from tests.shared.serving import serving
 
 CONTENT = b"x" * 3_000_000
 

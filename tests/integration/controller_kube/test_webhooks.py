@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from function_documents import GOOD_SPEC
 
 from controller.kube.admission.app import create_app
 from controller.kube.admission.configurations import MUTATING, VALIDATING
@@ -24,6 +23,7 @@ from kube.client import Client
 from kube.errors import NotFound
 from kube.fake.server import ApiServer
 from kube.resource import SECRETS
+from tests.shared.function_documents import GOOD_SPEC
 
 NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME: the tests' clock is ahead of the machine's
 NAMES = ("localhost", "127.0.0.1")

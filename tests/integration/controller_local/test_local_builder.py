@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from free_ports import free_port
-from local_world import ENV, make_function
-from registries import lock, registry
 
 from controller.local import toolchain
 from controller.local.builder import LocalBuilder
 from controller.model import Function
 from controller.ports import BuildResult
+from tests.integration.controller_local.local_world import ENV, make_function
+from tests.integration.controller_local.registries import lock, registry
+from tests.shared.free_ports import free_port
 
 HANDLER_JS = "module.exports = (req, res) => res.end('hi')\n"
 PACKAGE = json.dumps({"name": "app", "version": "1.0.0", "dependencies": {"tiny": "^1.0.0"}})

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from local_world import deployed, eventually, get, make_function, ready, texts_of, until
-from small_programs import HELLO, alive, program, scale
 
 from controller.model import Function, FunctionSpec, Resources
 from controller.ports import Replica
+from tests.integration.controller_local.local_world import deployed, eventually, get, make_function, ready, texts_of, until
+from tests.integration.controller_local.small_programs import HELLO, alive, program, scale
 
 
 def test_as_many_replicas_run_as_were_asked_for_and_the_named_ones_leave(data: Path) -> None:

@@ -10,12 +10,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from local_world import deployed, get, ready, until
-from small_programs import HELLO, program, scale
-
 from controller.local.launch import Launch
 from controller.model import Function
 from controller.ports import Replica
+from tests.integration.controller_local.local_world import deployed, get, ready, until
+from tests.integration.controller_local.small_programs import HELLO, program, scale
 
 
 def test_a_killed_process_is_noticed_and_replaced_at_once(data: Path) -> None:

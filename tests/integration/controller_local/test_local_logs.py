@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from local_world import deployed, ready, texts_of, until
-from small_programs import program, scale
 
 from controller.ports import LogLine
+from tests.integration.controller_local.local_world import deployed, ready, texts_of, until
+from tests.integration.controller_local.small_programs import program, scale
 
 
 def test_logs_are_kept_over_restarts_and_followed_without_gap_or_repetition(data: Path) -> None:

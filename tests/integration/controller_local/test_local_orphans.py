@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from local_world import deployed
 
 from controller.local import orphans
 from controller.local.orphans import Ledger, identity, sweep
+from tests.integration.controller_local.local_world import deployed
 
 # Runs two replicas: one that watches its parent's pipe and one that watches nothing and has children of its own, of which
 # one has left its session. Prints all pids and sleeps.
 PLATFORM = """
 import asyncio, os, sys, threading
 from pathlib import Path
-from small_programs import HELLO, program
-from local_world import deployed, ready, texts_of, until
+from tests.integration.controller_local.small_programs import HELLO, program
+from tests.integration.controller_local.local_world import deployed, ready, texts_of, until
 
 FAMILY = '''
 import subprocess
@@ -67,9 +67,7 @@ def sleeper() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 def test_nothing_survives_the_platform_and_its_next_start(data: Path) -> None:
-    here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parents[2])])
-    env = {**os.environ, "PYTHONPATH": path}
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     platform = subprocess.Popen([sys.executable, "-c", PLATFORM, str(data)], env=env, stdout=subprocess.PIPE)
     assert platform.stdout is not None
     try:

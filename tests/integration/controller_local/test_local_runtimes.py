@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 
 import pytest
-from local_world import ENV, deployed, get, make_function, ready, texts_of, until
-from registries import lock, registry
 
 from controller.local.builder import LocalBuilder
 from controller.local.orphans import identity
 from controller.local.toolchain import program
 from controller.model import Function
 from controller.ports import Replica
+from tests.integration.controller_local.local_world import ENV, deployed, get, make_function, ready, texts_of, until
+from tests.integration.controller_local.registries import lock, registry
 
 NODE = {"index.js": "console.log('loaded'); module.exports = (req, res) => res.end('hello from node')\n"}
 PYTHON = {"main.py": "print('loaded', flush=True)\ndef handler(request): return 'hello from python'\n"}
@@ -30,7 +30,7 @@ BY_ITSELF = "require('http').createServer((q, s) => s.end('by itself')).listen(p
 PLATFORM = """
 import asyncio, sys
 from pathlib import Path
-from local_world import deployed, ready, until
+from tests.integration.controller_local.local_world import deployed, ready, until
 from controller.model import Function, FunctionSpec
 async def main():
     async with deployed(Path(sys.argv[1])) as deployer:
@@ -140,8 +140,7 @@ def test_a_runtime_ends_with_its_platform_where_the_kernel_does_not_see_to_it(
     programs = tmp_path / "bin"  # as on macOS: there is no setpriv
     programs.mkdir()
     (programs / "node").symlink_to(shutil.which("node") or program("node")[0])
-    here = Path(__file__).parent
-    env = {**os.environ, "PATH": str(programs), "PYTHONPATH": os.pathsep.join([str(here), str(here.parents[2])])}
+    env = {**os.environ, "PATH": str(programs), "PYTHONPATH": str(Path(__file__).parents[3])}
     platform = subprocess.Popen([sys.executable, "-c", PLATFORM, str(data), runtime, built], env=env, stdout=subprocess.PIPE)
     assert platform.stdout is not None
     try:

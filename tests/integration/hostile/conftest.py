@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from free_ports import free_port
-from hostile_functions import Answerer, Recorder
+
+from tests.integration.hostile.hostile_functions import Answerer, Recorder
+from tests.shared.free_ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 

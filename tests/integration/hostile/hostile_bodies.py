@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile_cases import Case, Seen, head, passed, post, refused
+from tests.integration.hostile.hostile_cases import Case, Seen, head, passed, post, refused
 
 HELLO = Seen(b"POST", b"/x", b"hello")
 CHUNKED = b"Transfer-Encoding: chunked"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile_cases import Case, Seen, head, passed, post, refused
+from tests.integration.hostile.hostile_cases import Case, Seen, head, passed, post, refused
 
 ID = b"abc-123"
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -12,7 +12,8 @@ import threading
 from dataclasses import dataclass, field
 
 import h11
-from hostile_answers import CASES
+
+from tests.integration.hostile.hostile_answers import CASES
 
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostile_cases import Case, Seen, head, passed, refused
+from tests.integration.hostile.hostile_cases import Case, Seen, head, passed, refused
 
 X = Seen(b"GET", b"/x")
 

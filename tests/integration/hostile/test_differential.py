@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from free_ports import free_port
-from hostile_client import Client
-from hostile_functions import Message, Recorder
+
+from tests.integration.hostile.hostile_client import Client
+from tests.integration.hostile.hostile_functions import Message, Recorder
+from tests.shared.free_ports import free_port
 
 REQUESTS = 200
 NGINX = """

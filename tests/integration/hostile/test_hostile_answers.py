@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hostile_answers import CASES, Answer
-from hostile_client import Client, Response
-from hostile_functions import Answerer
+
+from tests.integration.hostile.hostile_answers import CASES, Answer
+from tests.integration.hostile.hostile_client import Client, Response
+from tests.integration.hostile.hostile_functions import Answerer
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case.name for case in CASES])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-import hostile_bodies
-import hostile_fields
-import hostile_heads
 import pytest
-from hostile_cases import Case, Seen, head
-from hostile_client import Client, Response
-from hostile_functions import Message, Recorder
+
+from tests.integration.hostile import hostile_bodies, hostile_fields, hostile_heads
+from tests.integration.hostile.hostile_cases import Case, Seen, head
+from tests.integration.hostile.hostile_client import Client, Response
+from tests.integration.hostile.hostile_functions import Message, Recorder
 
 CASES = [*hostile_heads.CASES, *hostile_bodies.CASES, *hostile_fields.CASES]
 barrier = itertools.count()

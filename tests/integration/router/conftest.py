@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from router_world import World
 
 from router.settings import Settings
+from tests.integration.router.router_world import World
 
 
 @pytest.fixture

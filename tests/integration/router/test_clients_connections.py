@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from router_world import Wire, World
 
 from router.access_log import AccessLog
 from router.proxy_protocol import SIGNATURE
 from router.settings import Settings
+from tests.integration.router.router_world import Wire, World
 
 HERE = Path(__file__).parent
 GET = b"GET /fn/hello/x?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n"

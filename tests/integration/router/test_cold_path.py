@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from router_world import KEY, Wire, World
 
 from router.model import Backend, Endpoint, Route
 from router.settings import Settings
+from tests.integration.router.router_world import KEY, Wire, World
 
 GET = b"GET /fn/hello/%d HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

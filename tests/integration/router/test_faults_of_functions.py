@@ -7,9 +7,9 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from router_world import KEY, Origin, Wire, World
 
 from router.settings import Settings
+from tests.integration.router.router_world import KEY, Origin, Wire, World
 
 GET = b"GET /fn/hello/x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /fn/hello/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"

@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from router_world import Wire, World
+
+from tests.integration.router.router_world import Wire, World
 
 GET = b"GET /fn/hello/x?y HTTP/1.1\r\nHost: a.example\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

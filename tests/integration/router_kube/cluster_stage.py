@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kube_objects import KEY, MemoryPlane
-from kube_world import until
-
 from kube.client import Client
 from kube.fake.server import ApiServer
 from kube.model import Metadata
 from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, PODS, SERVICES, Resource
 from router.kube.control import Control
 from router.kube.settings import KubeSettings
+from tests.shared.kube_objects import KEY, MemoryPlane
+from tests.shared.kube_world import until
 
 SCALE = "deployments.apps/scale"
 

@@ -6,11 +6,10 @@ import asyncio
 import time
 from typing import Any
 
-from cluster_stage import Stage, on_stage
-from kube_world import until
-
 from kube.resource import ENDPOINT_SLICES, EVENTS, SERVICES
 from router.model import RouteKey
+from tests.integration.router_kube.cluster_stage import Stage, on_stage
+from tests.shared.kube_world import until
 
 PREFIX = "cloudbase.dev/"
 TWO_PORTS = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]

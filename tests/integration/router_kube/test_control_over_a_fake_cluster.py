@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_stage import SCALE, Stage, on_stage
-from kube_objects import KEY, MemoryPlane
-from kube_world import until
 
 from kube.client import Client
 from kube.fake.faults import Refusal
@@ -17,6 +14,9 @@ from kube.fake.server import ApiServer
 from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, EVENTS, PODS, SERVICES
 from router.kube.control import Control
 from router.kube.settings import KubeSettings
+from tests.integration.router_kube.cluster_stage import SCALE, Stage, on_stage
+from tests.shared.kube_objects import KEY, MemoryPlane
+from tests.shared.kube_world import until
 
 
 def test_a_wake_writes_one_replica_and_says_when_it_is_done() -> None:

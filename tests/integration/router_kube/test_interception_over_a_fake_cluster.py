@@ -6,15 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
-from cluster_stage import Stage, on_stage
-from kube_objects import MemoryPlane
-from kube_world import until
 
 from kube.fake.faults import Refusal
 from kube.model import EndpointSlice
 from kube.resource import ENDPOINT_SLICES, EVENTS, SERVICES
 from router.kube.control import Control
 from router.kube.settings import KubeSettings
+from tests.integration.router_kube.cluster_stage import Stage, on_stage
+from tests.shared.kube_objects import MemoryPlane
+from tests.shared.kube_world import until
 
 HERE = "10.200.0.1:8080"
 INTERCEPT = "cloudbase.dev/intercept"

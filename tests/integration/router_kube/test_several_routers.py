@@ -11,10 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_stage import Stage
-from kube_objects import KEY, MemoryPlane
-from kube_world import until
-from redis_server import RedisServer, redis_server
 
 from autoscaler.model import Sample
 from kube.client import Client
@@ -24,6 +20,10 @@ from router.kube.control import Control
 from router.kube.peers.redis import RedisExchange
 from router.kube.peers.roster import Terms
 from router.kube.settings import KubeSettings
+from tests.integration.router_kube.cluster_stage import Stage
+from tests.shared.kube_objects import KEY, MemoryPlane
+from tests.shared.kube_world import until
+from tests.shared.redis_server import RedisServer, redis_server
 
 MIN_ZERO = {"cloudbase.dev/scale-min": "0", "cloudbase.dev/scale-idle-grace": "3600"}
 

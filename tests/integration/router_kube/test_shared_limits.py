@@ -11,11 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew_world import Client as Caller
-from crew_world import Function
-from kube_objects import KEY
-from kube_world import until
-from redis_server import RedisServer, redis_server
 
 from kube.client import Client
 from kube.fake.server import ApiServer
@@ -30,6 +25,11 @@ from router.listening import bind_all
 from router.settings import Settings
 from router.wire.poller import new_event_loop
 from router.workers.plane import WorkersPlane
+from tests.shared.crew_world import Client as Caller
+from tests.shared.crew_world import Function
+from tests.shared.kube_objects import KEY
+from tests.shared.kube_world import until
+from tests.shared.redis_server import RedisServer, redis_server
 
 SERVICE = "default/routers"
 SHORT = Terms(lease=3.5, own=2.5, missing=1.5, settle=2.5)  # so that a test need not wait for long

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from behaviours import FORMS
-from function_process import FunctionProcess
+
+from tests.integration.runtimes.behaviours import FORMS
+from tests.shared.function_process import FunctionProcess
 
 Start = Callable[..., FunctionProcess]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from function_process import FunctionProcess, eventually, function
+
+from tests.shared.function_process import FunctionProcess, eventually, function
 
 NODE_LISTENER = """
 module.exports = (req, res) => {

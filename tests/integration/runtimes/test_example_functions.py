@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from function_process import FunctionProcess, eventually
+
+from tests.shared.function_process import FunctionProcess, eventually
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 OVER = pytest.mark.parametrize("over", ["unix", "tcp"])

@@ -6,9 +6,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from function_process import FunctionProcess, function
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, unix_connect
+
+from tests.shared.function_process import FunctionProcess, function
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 ECHO = pytest.mark.parametrize("name", ["node-websocket", "python-websocket"])

@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from function_process import FunctionProcess
 
 from runtimes.catalog import EXIT_REASONS
+from tests.shared.function_process import FunctionProcess
 
 CODES = {reason: code for code, reason in EXIT_REASONS.items()}
 

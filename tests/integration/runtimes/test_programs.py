@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from function_process import FunctionProcess, eventually, function, interpreter
+
+from tests.shared.function_process import FunctionProcess, eventually, function, interpreter
 
 LISTEN = "require('http').createServer((q, r) => r.end('program')).listen(process.env.PORT, process.env.HOST)"
 SERVE = """

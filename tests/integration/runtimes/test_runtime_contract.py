@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from behaviours import FORMS, STREAMING_IN
-from function_process import FunctionProcess, eventually
+
+from tests.integration.runtimes.behaviours import FORMS, STREAMING_IN
+from tests.shared.function_process import FunctionProcess, eventually
 
 Start = Callable[..., FunctionProcess]
 EVERY_FORM = pytest.mark.parametrize("form", FORMS)

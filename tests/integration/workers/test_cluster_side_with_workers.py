@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from crew_world import World, run, until
-from kube_objects import KEY
-
 from kube.client import Client
 from kube.fake.server import ApiServer
 from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, SERVICES, Resource
 from router.kube.control import Control
 from router.kube.settings import KubeSettings
+from tests.shared.crew_world import World, run, until
+from tests.shared.kube_objects import KEY
 
 Story = Callable[[World, Client, Control], Awaitable[None]]
 

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from crew_world import KEY, World, run, until
+
+from tests.shared.crew_world import KEY, World, run, until
 
 HEAVY = {"starlette", "uvicorn", "httpx", "httpx2", "kubernetes", "prometheus_client", "redis", "click", "rich", "uvloop"}
 LARGEST = 35  # MiB that a worker with a static table takes at rest

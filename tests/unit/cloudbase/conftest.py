@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from fake_management_api import TOKEN, FakeApi, Run
 
 from cloudbase.cli import main
+from tests.unit.cloudbase.fake_management_api import TOKEN, FakeApi, Run
 
 
 @pytest.fixture

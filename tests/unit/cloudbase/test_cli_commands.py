@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import httpx2
 import pytest
-from fake_management_api import FakeApi, Run, problem, view
 
 from cloudbase.cli import LazyGroup
+from tests.unit.cloudbase.fake_management_api import FakeApi, Run, problem, view
 
 NODE = {"runtime": "node", "scaling": {"min": 0, "max": 10}}
 

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_management_api import TOKEN, FakeApi, Run
 
 from cloudbase import manifest
 from cloudbase.forward import Target
 from cloudbase.place import ACCOUNT, PLATFORM, Cluster, Place, elsewhere
 from cloudbase.settings import ADMIN, LISTEN
+from tests.unit.cloudbase.fake_management_api import TOKEN, FakeApi, Run
 
 
 @pytest.fixture

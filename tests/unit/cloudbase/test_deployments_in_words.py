@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_management_api import view
 
 from cloudbase import sample
 from cloudbase.deploying import explanation, remedy, state, told
 from cloudbase.errors import Failed
 from controller.local import toolchain
+from tests.unit.cloudbase.fake_management_api import view
 
 
 def condition(kind: str, status: str, reason: str = "", message: str = "") -> dict[str, str]:

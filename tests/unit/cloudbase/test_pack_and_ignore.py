@@ -7,13 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_management_api import unpack
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudbase.errors import Misused
 from cloudbase.ignore import ignored, parse
 from cloudbase.pack import pack, walk
+from tests.unit.cloudbase.fake_management_api import unpack
 
 
 def tree(folder: Path, *paths: str) -> Path:

@@ -7,13 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from controller_world import VirtualLoop, WorldBuilder, WorldDeployer, WorldRoutes
-
 from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.model import Condition, Function
 from controller.plan import Rules
 from controller.reconcile import Reconciler
 from router.model import Route, RouteKey
+from tests.shared.controller_world import VirtualLoop, WorldBuilder, WorldDeployer, WorldRoutes
 
 KEY = RouteKey("*", "default", "hello")
 

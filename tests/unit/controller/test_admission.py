@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from function_documents import BAD, GOOD, GOOD_SPEC, Bad
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from controller.kube.admission.holders import Claim, holder
 from controller.kube.admission.model import API_VERSION, Answer, BadReview, Kind, Request, decoded, encoded
 from controller.model import FunctionSpec, Scaling
 from controller.validate import decode, judged
+from tests.shared.function_documents import BAD, GOOD, GOOD_SPEC, Bad
 
 FUNCTION, REVISION = Kind("cloudbase.dev", "v1alpha1", "Function"), Kind("cloudbase.dev", "v1alpha1", "Revision")
 

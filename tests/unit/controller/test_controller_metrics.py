@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from controller_world import VirtualLoop, WorldBuilder, WorldDeployer, WorldRoutes, run, spec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -21,6 +20,7 @@ from controller.metrics import FACTS, PREFIX, ControllerMetrics, reading
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
 from router.model import RouteKey
+from tests.shared.controller_world import VirtualLoop, WorldBuilder, WorldDeployer, WorldRoutes, run, spec
 
 PAGE = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from controller_world import WorldBuilder, WorldDeployer, WorldRoutes
 from starlette.routing import Route
 
 from controller.api import Token, create_app, openapi
@@ -17,6 +16,7 @@ from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.model import FunctionSpec, Scaling
 from controller.progress import Event
 from controller.reconcile import Reconciler
+from tests.shared.controller_world import WorldBuilder, WorldDeployer, WorldRoutes
 
 
 def served(with_decisions: bool) -> set[str]:

@@ -5,7 +5,6 @@ Hypothesis plays the user, the routers, the pods, those who delete and edit, and
 
 from __future__ import annotations
 
-from controller_world import START
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -16,6 +15,7 @@ from controller.actions import Action, ApplyRevision, Observed, PublishRoute, Re
 from controller.model import Function, FunctionSpec, Revision, Scaling, Share
 from controller.ports import Replica
 from router.model import Route
+from tests.shared.controller_world import START
 
 GOOD, CRASHES = "good:1", "crashes:1"
 RULES = planning.Rules(routers_scale=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace as with_
 
-from controller_world import START
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -33,6 +32,7 @@ from controller.actions import (
 from controller.model import Function, FunctionSpec, Revision, Scaling
 from controller.ports import BuildResult, Replica
 from router.model import Route
+from tests.shared.controller_world import START
 
 GOOD, SLOW, CRASHES, NO_BUILD, REGISTRY_AWAY = "a", "b", "c", "d", "e"
 DRAIN = 30.0

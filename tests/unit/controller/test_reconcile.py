@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from controller_world import VirtualLoop, WorldBuilder, WorldDeployer, WorldRoutes, run, spec
 from msgspec.structs import replace
-from reconcile_world import KEY, world
 
 from controller.memory import MemoryFunctionStore, MemorySourceStore
 from controller.model import Revision, Scaling
 from controller.plan import Rules
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
+from tests.shared.controller_world import VirtualLoop, WorldBuilder, WorldDeployer, WorldRoutes, run, spec
+from tests.unit.controller.reconcile_world import KEY, world
 
 
 def test_a_new_function_is_built_started_and_routed() -> None:

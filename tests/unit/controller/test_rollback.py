@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from controller_world import spec as some
 
 from controller import rollback
 from controller.errors import Conflict, Invalid
 from controller.model import Function, FunctionStatus, Revision, Share
+from tests.shared.controller_world import spec as some
 
 
 def revision(number: int, proven: bool = True) -> Revision:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from controller_world import VirtualLoop, run
-
 from controller.ports import BuildResult
 from controller.shared_builds import SharedBuilds, Told
+from tests.shared.controller_world import VirtualLoop, run
 
 DONE = BuildResult(artifact="a")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from controller_world import VirtualLoop, run, spec
-from reconcile_world import KEY, World, world
-
 from controller.model import Share
+from tests.shared.controller_world import VirtualLoop, run, spec
+from tests.unit.controller.reconcile_world import KEY, World, world
 
 
 def shares(w: World) -> list[tuple[str, int]]:

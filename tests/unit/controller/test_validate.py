@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from controller_world import spec
 
 from controller.errors import Invalid
 from controller.local import refusals
 from controller.model import FunctionSpec, Git, Resources, Scaling, Share, Trigger
 from controller.quantity import cpus, memory_bytes
 from controller.validate import decode, policy, validate
+from tests.shared.controller_world import spec
 
 TRIGGER = Trigger(broker="nats", subject="orders")
 

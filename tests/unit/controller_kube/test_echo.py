@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from controller_world import spec
-
 from controller.kube.echo import Echo
 from controller.memory import MemoryFunctionStore
 from controller.model import Condition, FunctionStatus
 from controller.progress import Progress
+from tests.shared.controller_world import spec
 
 KEY = ("a", "hello")
 

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from controller_world import VirtualLoop, run
-
 from controller.kube.logs import LINE, Logs
 from kube.errors import Attempt, NotFound, Status
 from kube.model import ObjectMeta, Pod, PodStatus
+from tests.shared.controller_world import VirtualLoop, run
 
 
 class Container:

@@ -9,7 +9,6 @@ from typing import Any
 import kubernetes_validate
 import msgspec
 import pytest
-from controller_world import spec
 
 from controller import plan
 from controller.kube import crd, render
@@ -21,6 +20,7 @@ from controller.model import Function, FunctionSpec, Resources, Scaling
 from kube.codec import codec
 from router.kube.annotations import describe
 from router.model import Backend
+from tests.shared.controller_world import spec
 
 OWNER = Owner("hello", "team", "uid-1")
 RULES = PodRules(pull_secrets=("registry",), runtime_class="gvisor")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from controller_world import run
 from msgspec.structs import replace
 
 from controller.kube.pods import last_words, replica, silent
@@ -20,6 +19,7 @@ from kube.model import (
     PodCondition,
     PodStatus,
 )
+from tests.shared.controller_world import run
 
 NAMES = ObjectMeta(name="hello-00001-x", namespace="team", labels={"cloudbase.dev/function": "hello"})
 RUNNING = ContainerStatus(name="function", state=ContainerState())

@@ -9,11 +9,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from exchange_world import World
-
 from router import access_log
 from router.access_log import AccessLog
 from tests.fuzz.memory import Memory
+from tests.unit.router.exchange_world import World
 
 
 class Stuck(io.RawIOBase):

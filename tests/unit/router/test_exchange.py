@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from exchange_world import KEY, SENDER, Far, Near, World
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from router.http1.fields import read_fields
 from router.http1.request import Request
 from router.http1.response import read_response
 from router.model import Backend, Endpoint, Route, Settings
+from tests.unit.router.exchange_world import KEY, SENDER, Far, Near, World
 
 OK = [("head", (200, b"")), ("data", b"ok"), ("end", b""), ("finished", b"")]
 

@@ -6,9 +6,9 @@ from random import Random
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from slots_world import World
 
 from router.slots import FAVOUR, Need, Slots
+from tests.unit.router.slots_world import World
 
 ADDRESSES = ("a", "b")
 Step = tuple[str, int, str]

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from kube_objects import KEY, Cluster, endpoint, service, slice_of
 
 from kube.model import EndpointSlice, ServicePort
 from router.kube.annotations import describe
@@ -15,6 +14,7 @@ from router.kube.model import Translation
 from router.kube.settings import KubeSettings, advertised, load
 from router.model import RouteKey
 from router.options import BadSetting
+from tests.shared.kube_objects import KEY, Cluster, endpoint, service, slice_of
 
 PORT = ServicePort("web", 80, 8080)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from kube_objects import KEY, NEW, OLD, Cluster, endpoint, service, slice_of
 
 from kube.cache import Delta, Key
 from kube.model import EndpointPort, Metadata, ObjectMeta, ServicePort
 from router.kube.model import Address
 from router.model import Backend, Endpoint, Route, RouteKey
+from tests.shared.kube_objects import KEY, NEW, OLD, Cluster, endpoint, service, slice_of
 
 NAMED = (ServicePort("web", 80, "web"), ServicePort("metrics", 9090, 9090))
 

@@ -19,9 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from free_ports import free_port
-
 from runtimes.catalog import RUNTIMES
+from tests.shared.free_ports import free_port
 
 DEADLINE = 60.0  # seconds for anything to happen; only ever used up by a failure
 

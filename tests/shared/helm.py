@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "cloudbase"
 CACHE = ROOT / ".cache" / "helm"
 DOWNLOAD = 300  # seconds

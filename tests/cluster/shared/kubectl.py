@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "integration" / "chart"))
-
-import helm as chart
+from tests.shared import helm as chart
 
 CHART = chart
 IMAGE = "registry.k8s.io/pause:3.10"

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from free_ports import free_port
+from tests.shared.free_ports import free_port
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
 SEPARATION = Path("/run/sshd")  # sshd of root wants this folder, which the distribution's service makes

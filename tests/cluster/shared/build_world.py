@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,10 +14,6 @@ from typing import Any
 import httpx2
 import uvicorn
 from starlette.responses import Response
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
-from kube_world import kubeconfig
 
 from controller.kube.build.builder import KubeBuilder
 from controller.kube.build.handover import Handover
@@ -35,6 +30,7 @@ from kube.errors import NotFound
 from kube.kubeconfig import Kubeconfig
 from kube.resource import CONFIG_MAPS, NAMESPACES, PODS, SECRETS
 from kube.watch import Scope
+from tests.shared.kube_world import kubeconfig
 
 HOST = os.environ.get("CLOUDBASE_TEST_HOST", "10.200.0.1")  # this machine, as pods reach it
 REGISTRY = os.environ.get("CLOUDBASE_TEST_REGISTRY", "10.200.0.1:5000")  # as pods and this machine reach it, plain HTTP

@@ -19,17 +19,14 @@ import httpx2
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "contract"))
-
-import free_ports
-from kube_world import World, kubeconfig, real_world
-from kube_world import until as until
-
 from kube.client import Client
 from kube.errors import NotFound
 from kube.model import Deployment
 from kube.resource import CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, SERVICES, Resource
 from kube.watch import Scope
+from tests.shared import free_ports
+from tests.shared.kube_world import World, kubeconfig, real_world
+from tests.shared.kube_world import until as until
 
 ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("CLUSTER_TEST_IMAGE", "python:3.13-slim")  # has `python`

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # `forward` runs what makes a port here lead somewhere, until the end of the page; `briefly` what never ends by itself, until
 # it has said something.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("cloudbase", "curl", "docker", "helm", "kubectl", "locust", "make", "python", "python3", "skaffold", "source")
 _MARK = re.compile(r"<!-- (?:(run by|as in) (\S+)|(not run: needs .+)) -->")
 _HEADING = re.compile(r"#+(?= )")
@@ -71,7 +71,9 @@ def unmarked(page: Path, text: str) -> Iterator[str]:
     """What is wrong with a page's commands and marks."""
     found, marks = blocks(text)
     yield from (
-        f"line {one.line}: commands that no mark says who runs (tests/commands_in_docs.py)" for one in found if not one.mark
+        f"line {one.line}: commands whose runner no mark names (tests/shared/commands_in_docs.py)"
+        for one in found
+        if not one.mark
     )
     for mark in marks:
         test = ROOT / mark.test
