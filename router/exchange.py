@@ -203,10 +203,10 @@ class Exchange(Attempt):
         self.response = response
         self.sent = len(payload)
         self.state = RESPONDING
-        self.moved = self.board.clock.now
+        self.moved = now = self.board.clock.now
         self.down.respond(response, b"" if self.wake is None else self._cold_start(), payload, whole, wire)
         if whole and self.state == RESPONDING:
-            self._finish()
+            self._finish(now)
 
     def response_data(self, payload: Buffer) -> None:
         """More of the response's body, or of a tunnel."""
@@ -218,7 +218,7 @@ class Exchange(Attempt):
         """The response is complete; in a tunnel, the function sends no more."""
         self.down.send_end(trailers)
         if self.state == RESPONDING:
-            self._finish()
+            self._finish(self.board.clock.now)
         elif self.state == TUNNEL:
             self.ended = True
             if self.whole:
@@ -289,7 +289,7 @@ class Exchange(Attempt):
         self.row.cold_start(*parts)
         return parts.server_timing()
 
-    def _finish(self) -> None:
+    def _finish(self, now: float) -> None:
         """The response is complete. If the request is not, its connection cannot be used again."""
         up = self.up
         self.up = None
@@ -297,7 +297,7 @@ class Exchange(Attempt):
             up.release()  # type: ignore[union-attr]
         else:
             up.abort()  # type: ignore[union-attr]
-        self._over(self.response.status, self.board.clock.now)
+        self._over(self.response.status, now)
         self.down.finished()
 
     def tunnel_over(self) -> None:

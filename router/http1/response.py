@@ -34,16 +34,17 @@ _find_timeout: Final = re.compile(rb"timeout=([0-9]{1,6})").search
 class Response:
     """One response head: `head` is the status line and the end-to-end lines, each with its CRLF, without the empty line."""
 
-    __slots__ = ("block", "bodied", "head", "idle", "keep", "length", "status", "unchanged", "upgrade", "wire")
+    __slots__ = ("bodied", "head", "idle", "keep", "length", "raw", "size", "status", "unchanged", "upgrade", "wire")
 
     def __init__(self, block: bytes, status: int, head: bytes, length: int, keep: bool, idle: int = 0) -> None:
-        self.block = block  # as received
+        self.raw = block + CRLF  # as received
         self.status = status
         self.head = head
         self.wire = head + CRLF
         self.unchanged = head == block  # it goes on as it came
         self.length = length  # bytes, CHUNKED or CLOSE: as the fields say; HEAD, 1xx, 204 and 304 have no body whatever they say
         self.bodied = status >= 200 and status != 204 and status != 304  # an answer to anything but HEAD has a body
+        self.size = len(self.raw) + length if self.bodied and length >= 0 else -1  # of such an answer, head and body
         self.keep = keep  # the function keeps the connection
         self.idle = idle  # seconds it keeps it idle (Keep-Alive: timeout=N); 0 = not said
         self.upgrade = b""  # the protocol of a 101, lower case

@@ -48,7 +48,7 @@ class Client(ClientSocket):
         self.last = False  # the present answer is the last one
         self.begun = False  # some of a head is there
         self.request: Request  # the last one
-        self.head = b""  # its bytes, when nothing came behind it
+        self.head = b""  # its bytes
         self.method = b""
         self.poller.watch(self.fd, self)
 
@@ -74,10 +74,10 @@ class Client(ClientSocket):
             self._read(n)
             return
         try:
-            if n > LARGE and not self.buf and (end := BUFFER.find(b"\r\n\r\n", 0, n) + 4) > 3:
-                self._begin(VIEW[:end].tobytes(), n)
+            if self.buf:
+                self._begin_behind(VIEW[:n].tobytes())
             else:
-                self._begin(self.buf + VIEW[:n].tobytes() if self.buf else VIEW[:n].tobytes())
+                self._begin(BUFFER, VIEW, n)
         except ProxyError as error:
             self._reject(error)
             self._advance()
@@ -106,61 +106,55 @@ class Client(ClientSocket):
     def _advance(self) -> None:
         """Begin what was pipelined, as far as it is answered at once."""
         while self.buf and self.state == HEAD:
-            data, self.buf = self.buf, b""
             try:
-                if not self._begin(data):
+                if not self._begin_behind(b""):
                     return
             except ProxyError as error:
                 self._reject(error)
 
-    def _begin(self, data: bytes, read: int = 0) -> bool:
-        """One request head, and what there is of its body, in `data` or, when much was read, in BUFFER[len(data):read].
+    def _begin_behind(self, more: bytes) -> bool:
+        """As `_begin`, in what is kept and this."""
+        data = self.buf + more
+        self.buf = b""
+        return self._begin(data, memoryview(data), len(data))
+
+    def _begin(self, data: bytes | bytearray, view: memoryview, end: int) -> bool:
+        """One request head, and what there is of its body, in data[:end], of which `view` is a view.
 
         False: the head is not whole yet.
         """
-        end = data.find(b"\r\n\r\n")
-        sender = self.sender
-        if end < 0 or end > sender.limits.head:
-            return self._unfinished(data)
-        if data == self.head:  # the same bytes mean the same: clients that poll repeat themselves
+        head = self.head
+        start = len(head)
+        if start and start <= end and data.startswith(head):  # the same bytes mean the same: clients repeat themselves
             request = self.request
-            fields = request.fields
         else:
-            self.request = request = read_request(data, end, sender, self.fields)
-            self.fields = fields = request.fields
-            self.method = request.method
-            self.head = data if len(data) == end + 4 else b""
+            start = data.find(b"\r\n\r\n", 0, end) + 4
+            if start < 4 or start - 4 > self.sender.limits.head:
+                return self._unfinished(view[:end].tobytes())
+            request = self._read_head(view[:start].tobytes())
+        fields = request.fields
+        length = fields.length
         self.last = not fields.keep
         self.due = 0.0
-        length = fields.length
-        start = end + 4
-        stop = start + length
-        if read:
-            self._begin_large(request, start, read)
-        elif length < 0:
-            self._begin_chunked(request, data, start, len(data))
-        elif stop > len(data):
-            self.state = BODY
-            self.buf = b""
-            self.left = stop - len(data)
-            self.exchange.begin(request, memoryview(data)[start:], False)
-        else:
+        if length == end - start:
             self.state = FULL
-            self.buf = data[stop:]
-            self.exchange.begin(request, memoryview(data)[start:stop] if length else b"", True)
+            self.exchange.begin(request, view[start:end] if length else b"", True)
+        elif length < 0:
+            self._begin_chunked(request, data, start, end)
+        else:
+            stop = min(start + length, end)
+            self.left = start + length - stop
+            self.state = BODY if self.left else FULL
+            self.buf = view[stop:end].tobytes()
+            self.exchange.begin(request, view[start:stop], not self.left)
         return True
 
-    def _begin_large(self, request: Request, start: int, end: int) -> None:
-        """The body lies in BUFFER[start:end], and goes on from there."""
-        length = request.fields.length
-        if length < 0:
-            self._begin_chunked(request, BUFFER, start, end)
-            return
-        stop = min(start + length, end)
-        self.left = start + length - stop
-        self.state = BODY if self.left else FULL
-        self.buf = VIEW[stop:end].tobytes()
-        self.exchange.begin(request, VIEW[start:stop], not self.left)
+    def _read_head(self, head: bytes) -> Request:
+        self.request = request = read_request(head, len(head) - 4, self.sender, self.fields)
+        self.fields = request.fields
+        self.method = request.method
+        self.head = head
+        return request
 
     def _begin_chunked(self, request: Request, data: bytes | bytearray, start: int, end: int) -> None:
         reader = ChunkedReader()

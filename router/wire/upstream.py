@@ -50,17 +50,16 @@ class UpstreamConnection(UpstreamSocket):
         fields = request.fields
         if fields.special is not None:
             return self._request_special(request, fields.special, extra, payload, whole)
-        if len(payload) >= LARGE:
-            return self._request_large(request, extra, payload)
-        data = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF, payload))
+        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF))
+        size = len(payload)
         try:
-            taken = self.send_bytes(data)
+            taken = self.send_bytes(head + payload if size else head) if size < LARGE else self.sock.sendmsg([head, payload])
         except BUSY:
             taken = 0
         except OSError:
             return False
-        if taken != len(data):
-            self._keep_back(data[taken:])
+        if taken != len(head) + size:
+            self._keep_back((head + payload)[taken:])
         return True
 
     def send(self, payload: Buffer) -> None:
@@ -110,7 +109,7 @@ class UpstreamConnection(UpstreamSocket):
     # from the poller
 
     def on_event(self, events: int) -> None:
-        """Serve the socket. The usual response is whole in the buffer, and goes on as one piece."""
+        """Serve the socket."""
         if events != READ and not self._attend(events):
             return
         try:
@@ -120,20 +119,18 @@ class UpstreamConnection(UpstreamSocket):
         except OSError:
             n = -1
         exchange = self.exchange
-        if exchange is None or n <= 0 or self.state or self.buf or (end := BUFFER.find(b"\r\n\r\n", 0, n) + 2) < 2:
+        if exchange is None or n <= 0 or self.state or self.buf:
             self._read(exchange, n)
             return
-        block = VIEW[:end].tobytes()
         response = self.response
         try:
-            if block != response.block:
-                self.response = response = self._parse(block)
-            end += 2
-            if response.length != n - end or not response.bodied or exchange.request.method == b"HEAD":
-                self._respond(exchange, response, VIEW[end:n].tobytes())
-            else:
-                wire = VIEW[:n] if response.unchanged else _in_place(response.wire, end, n)
-                exchange.respond(response, VIEW[end:n], True, wire)
+            if n != response.size or exchange.request.method == b"HEAD" or not BUFFER.startswith(response.raw):
+                if not self._first(exchange, n):
+                    return
+                response = self.response
+            start = len(response.raw)
+            wire = VIEW[:n] if response.unchanged else _in_place(response.wire, start, n) if n - start >= LARGE else None
+            exchange.respond(response, VIEW[start:n], True, wire)
         except ProxyError:
             self._lost("malformed")
 
@@ -165,6 +162,18 @@ class UpstreamConnection(UpstreamSocket):
             except ProxyError:
                 self._lost("malformed")
 
+    def _first(self, exchange: Exchange, n: int) -> bool:
+        """The beginning of an answer whose head is another than the last one. True: all of the answer is there."""
+        end = BUFFER.find(b"\r\n\r\n", 0, n) + 4
+        if end < 4:
+            self._head_in_parts(exchange, VIEW[:n].tobytes())
+            return False
+        self.response = response = self._parse(VIEW[:end].tobytes())
+        if n == response.size and exchange.request.method != b"HEAD":
+            return True
+        self._respond(exchange, response, VIEW[end:n].tobytes())
+        return False
+
     def _continue(self, exchange: Exchange, n: int) -> None:
         state = self.state
         if state == HEAD:
@@ -179,26 +188,27 @@ class UpstreamConnection(UpstreamSocket):
     def _head_in_parts(self, exchange: Exchange, data: bytes) -> None:
         """Interim responses, and heads that came in pieces."""
         while self.state == HEAD:
-            end = data.find(b"\r\n\r\n") + 2
-            if end < 2:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
                 if len(data) > self.pool.limits.head:
                     self._lost("malformed")
                 self.buf = data
                 return
             self.buf = b""
             self.response = response = self._parse(data[:end])
-            data = data[end + 2 :]
+            data = data[end:]
             if response.status >= 200 or response.status == 101:
                 self._respond(exchange, response, data)
                 return
             if not self._inform(exchange, response) or not data:
                 return
 
-    def _parse(self, block: bytes) -> Response:
+    def _parse(self, head: bytes) -> Response:
         """Read a head; the endpoint's last one is remembered, so that its connections share one."""
         responses = self.pool.responses
         last = responses.get(self.upstream)
-        if last is None or last.block != block:
+        if last is None or last.raw != head:
+            block = head[:-2]
             if len(block) > self.pool.limits.head:
                 raise BadUpstream("The function answered with a head that is too long")
             responses[self.upstream] = last = read_response(block)
@@ -296,19 +306,6 @@ class UpstreamConnection(UpstreamSocket):
 
     # writing
 
-    def _request_large(self, request: Request, extra: bytes, payload: Buffer) -> bool:
-        """A request with a body that is worth not being copied."""
-        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", request.fields.lines, extra, CRLF))
-        try:
-            taken = self.sock.sendmsg([head, payload])
-        except BUSY:
-            taken = 0
-        except OSError:
-            return False
-        if taken != len(head) + len(payload):
-            self._keep_back((head + payload)[taken:])
-        return True
-
     def _request_special(self, request: Request, special: Special, extra: bytes, payload: Buffer, whole: bool) -> bool:
         """A request that is chunked, or has field lines that concern this connection."""
         exchange = self.exchange
@@ -343,7 +340,7 @@ def _in_place(head: bytes, start: int, end: int) -> memoryview | None:
     The head is written over the one that came: 64 KiB are sent in one call without being copied, 6 to 9 % of such a request.
     """
     at = start - len(head)
-    if at < 0 or end - start < LARGE:
+    if at < 0:
         return None
     BUFFER[at:start] = head
     return VIEW[at:end]

@@ -327,7 +327,7 @@ WIRES = (
         "a rewritten answer's head that is as long as the one that came",
         UPSTREAM,
         "VIEW[:n] if response.unchanged else",
-        "VIEW[:n] if len(response.wire) == end else",
+        "VIEW[:n] if len(response.wire) == start else",
         (HOSTILE_ANSWERS,),
     ),
     Defect("the last second of an idle connection", "router/wire/pool.py", "seconds - 1.0", "seconds + 60.0", (FUNCTIONS,)),
@@ -342,9 +342,17 @@ WIRES = (
     Defect(
         "what follows a large body, lost",
         CLIENT,
-        "        self.buf = VIEW[stop:end].tobytes()\n        self.exchange",
-        '        self.buf = b""\n        self.exchange',
+        "            self.buf = view[stop:end].tobytes()\n            self.exchange",
+        '            self.buf = b""\n            self.exchange',
         (WIRE,),
+    ),
+    Defect("what an earlier read left, taken for a request", CLIENT, "if start and start <= end and", "if start and", (BROKEN,)),
+    Defect(
+        "what an earlier read left, taken for an answer",
+        UPSTREAM,
+        "            if n != response.size or exchange",
+        "            if not response.status or exchange",
+        (BROKEN,),
     ),
     Defect(
         "a listener that spins without descriptors",

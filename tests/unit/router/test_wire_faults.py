@@ -196,3 +196,37 @@ def test_a_body_that_the_function_does_not_take_is_not_blamed_on_its_client() ->
     memory.pass_time(2.0)
     assert client.outbox.startswith(b"HTTP/1.1 408 "), "now it was the client's turn"
     memory.close()
+
+
+@pytest.mark.parametrize("again", [GET, POST], ids=["GET", "POST"])
+def test_what_an_earlier_read_left_in_the_buffer_is_no_part_of_a_request(again: bytes) -> None:
+    memory = Memory()
+    function = Recorder(memory)
+    whole, parted = memory.connect(), memory.connect()
+    memory.feed(parted, [again], function)
+    for at in range(1, len(again)):
+        asked = len(function.messages)
+        whole.inbox.append(again)  # read just before, in the same batch
+        memory.feed(parted, [again[:at]], function)
+        assert len(function.messages) == asked + 1
+        memory.feed(parted, [again[at:]], function)
+        assert len(function.messages) == asked + 2
+    _, _, body = again.partition(b"\r\n\r\n")
+    assert {(one.method, one.target, one.body) for one in function.messages} == {(again.split(b" ")[0], b"/x", body)}
+    memory.close()
+
+
+def test_what_an_earlier_read_left_in_the_buffer_is_no_part_of_an_answer() -> None:
+    memory = Memory()
+    client, connection = warm(memory)
+    for at in range(1, len(FINE)):
+        client.inbox.append(GET)
+        memory.run()
+        connection.inbox.append(FINE[:at])
+        memory.run()
+        assert bytes(client.outbox) in (b"", FINE[:at])
+        connection.inbox.append(FINE[at:])
+        memory.run()
+        assert bytes(client.outbox) == FINE
+        client.outbox.clear()
+    memory.close()
