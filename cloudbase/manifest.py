@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cloudbase.errors import Misused
-from cloudbase.pack import expect_folder
+from cloudbase.folder import FILE, expect_folder
 
-FILE = "cloudbase.toml"
 _NODE = ("package.json", "*.js", "*.mjs", "*.cjs")
 _PYTHON = ("requirements.txt", "pyproject.toml", "*.py")
 

@@ -6,14 +6,17 @@ import gzip
 import io
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloudbase.errors import Misused
+from cloudbase.folder import expect_folder
 from cloudbase.ignore import ALWAYS, Pattern, ignored, parse
 
-LIMIT = 100 << 20  # bytes before compression; the platform's own limit is checked there again
+LIMIT = 100 << 20  # bytes before compression; the platform's own limits are checked there again
+MOST = 20_000  # files
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +33,37 @@ class Packed:
 
 def pack(folder: Path) -> Packed:
     """The folder as a tar.gz. Raises Misused: no folder, nothing in it, too large, a link that leaves it, an unreadable file."""
-    found = list(walk(folder))
-    if not found:
+    sizes = _sizes(folder)
+    if not sizes:
         raise Misused(f"there is nothing to deploy in {folder}", "write a handler, or begin with `cloudbase init`")
-    size = sum(path.stat().st_size for path in found)
+    size = sum(sizes.values())
     if size > LIMIT:
-        largest = _name(folder, max(found, key=lambda path: path.stat().st_size))
+        largest = _name(folder, max(sizes, key=lambda path: sizes[path]))
         raise Misused(
             f"{folder} holds {size >> 20} MiB, more than the {LIMIT >> 20} MiB that can be deployed",
             f"leave files out with a .cloudbaseignore; the largest is {largest}",
         )
-    return Packed(_archive(folder, found), len(found), size)
+    return Packed(_archive(folder, list(sizes)), len(sizes), size)
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """Bytes of each file to deploy. Raises Misused, and looks no further, when there are more than can be deployed."""
+    sizes: dict[Path, int] = {}
+    for path in walk(folder):
+        sizes[path] = path.stat().st_size
+        if len(sizes) > MOST:
+            ((most, count),) = Counter(each.relative_to(folder).parts[0] for each in sizes).most_common(1)
+            raise Misused(
+                f"{folder} holds more than the {MOST:,} files that can be deployed",
+                f"give the function's folder, or leave files out with a .cloudbaseignore; {count:,} are in {most}",
+            )
+    return sizes
 
 
 def walk(folder: Path) -> Iterator[Path]:
     """The files to deploy, sorted: .cloudbaseignore (or, without one, .gitignore) and the usual leftovers left out."""
     expect_folder(folder)
     yield from _walk(folder, folder, _patterns(folder))
-
-
-def expect_folder(folder: Path) -> None:
-    """Raises Misused where there is none."""
-    if not folder.is_dir():
-        raise Misused(f"{folder} is {'a file, not a folder' if folder.exists() else 'not there'}", "give the function's folder")
 
 
 def _patterns(folder: Path) -> tuple[Pattern, ...]:

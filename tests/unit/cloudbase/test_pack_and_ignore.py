@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cloudbase.errors import Misused
 from cloudbase.ignore import ignored, parse
+from cloudbase.manifest import function
 from cloudbase.pack import pack, walk
 from tests.unit.cloudbase.fake_management_api import unpack
 
@@ -75,6 +76,35 @@ def test_a_folder_beyond_the_limit_is_told_with_its_largest_file(tmp_path: Path)
     with pytest.raises(Misused, match="holds 101 MiB") as caught:
         pack(tmp_path)
     assert "data/huge" in caught.value.next_step
+
+
+def test_a_folder_of_too_many_files_is_told_with_where_most_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudbase.pack.MOST", 4)
+    tree(tmp_path, "index.js", "data/1", "data/2", "data/3")
+    assert pack(tmp_path).files == 4
+    tree(tmp_path, "data/4")
+    with pytest.raises(Misused, match="more than the 4 files") as caught:
+        pack(tmp_path)
+    assert "4 are in data" in caught.value.next_step
+
+
+@pytest.mark.parametrize("above", [0, 1, 2])
+def test_nobody_deploys_a_whole_home_or_what_holds_it_by_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: int
+) -> None:
+    home = tmp_path / "home" / "me"
+    home.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    folder = (home, *home.parents)[above]
+    tree(folder, "index.js")
+    with pytest.raises(Misused, match="all of it would be deployed") as caught:
+        pack(folder)
+    assert "cloudbase.toml" in caught.value.next_step
+    with pytest.raises(Misused, match="your home folder"):
+        function(folder, "f", None, (), {})
+    tree(folder, "cloudbase.toml")
+    assert pack(folder).files >= 2
+    assert pack(tree(home / "hello", "index.js")).files == 1
 
 
 PATTERNS = st.text(alphabet="ab/*?!.", min_size=1, max_size=6)

@@ -1,0 +1,33 @@
+"""A function's folder: it is there, and it is not everything that somebody has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloudbase.errors import Misused
+
+FILE = "cloudbase.toml"  # the function's settings
+
+
+def expect_folder(folder: Path) -> None:
+    """Raises Misused where there is none, or where it holds the user's home and no cloudbase.toml says that it is meant."""
+    if not folder.is_dir():
+        raise Misused(f"{folder} is {'a file, not a folder' if folder.exists() else 'not there'}", "give the function's folder")
+    if _holds_home(folder) and not (folder / FILE).is_file():
+        where, verb = folder.resolve(), "is" if folder.resolve() == _home() else "holds"
+        raise Misused(
+            f"{where} {verb} your home folder: all of it would be deployed",
+            f"give the function's folder; if it is this one, write a {FILE} into it",
+        )
+
+
+def _holds_home(folder: Path) -> bool:
+    home = _home()
+    return home is not None and home.is_relative_to(folder.resolve())
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home().resolve()
+    except RuntimeError:  # this user has none
+        return None
