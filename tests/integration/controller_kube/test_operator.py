@@ -63,6 +63,16 @@ class Cluster:
         await self.client.create(PODS, {"metadata": {"name": name, "labels": labels}}, "default")
         await self.client.merge(PODS, name, {"status": status or ready}, "default", subresource="status")
 
+    async def serving(self, control: Control) -> None:
+        """The function hello, applied; its first revision has a pod, and it is ready."""
+        await control.store.apply("default", "hello", SPEC)
+        await until(lambda: self.there(DEPLOYMENTS, NAME))
+        await self.pod(NAME)
+        await until(lambda: ready(control))
+
+    async def gone(self, *each: tuple[Resource[Any], str]) -> bool:
+        return [await self.there(kind, name) for kind, name in each] == [None] * len(each)
+
     def writes(self) -> list[tuple[str, str]]:
         leases = LEASES.title
         return [(call.verb, call.resource) for call in self.server.calls if call.verb in WRITES and call.resource != leases]
@@ -106,10 +116,7 @@ async def idle(control: Control) -> None:
 def test_a_function_becomes_its_children_and_nothing_is_written_twice_not_even_by_another_controller() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator() as control:
-            await control.store.apply("default", "hello", SPEC)
-            await until(lambda: c.there(DEPLOYMENTS, NAME))
-            await c.pod(NAME)
-            await until(lambda: ready(control))
+            await c.serving(control)
             route = await c.there(SERVICES, "hello")
             assert route is not None
             assert route["metadata"]["annotations"]["cloudbase.dev/backends"] == f'[{{"service": "{NAME}", "weight": 100}}]'
@@ -150,10 +157,7 @@ def test_a_function_costs_few_requests_and_a_restart_none_but_lists_and_watches(
 def test_what_is_deleted_or_edited_comes_back_with_the_replicas_that_routers_wanted() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator() as control:
-            await control.store.apply("default", "hello", SPEC)
-            await until(lambda: c.there(DEPLOYMENTS, NAME))
-            await c.pod(NAME)
-            await until(lambda: ready(control))
+            await c.serving(control)
             await c.client.scale_to(DEPLOYMENTS, NAME, "default", 4)
             await until(lambda: control.store.get("default", "hello").status.wanted == 4)  # type: ignore[union-attr]
             patch = {"spec": {"template": {"spec": {"automountServiceAccountToken": True}}}}
@@ -180,10 +184,7 @@ def test_what_is_deleted_or_edited_comes_back_with_the_replicas_that_routers_wan
 def test_what_is_left_of_a_revision_that_nobody_knows_goes() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator() as control:
-            await control.store.apply("default", "hello", SPEC)
-            await until(lambda: c.there(SERVICES, NAME))
-            await c.pod(NAME)
-            await until(lambda: ready(control))
+            await c.serving(control)
             own = await c.there(SERVICES, NAME)
             assert own is not None
             labels = {**own["metadata"]["labels"], "cloudbase.dev/revision": "hello-00099"}
@@ -193,7 +194,7 @@ def test_what_is_left_of_a_revision_that_nobody_knows_goes() -> None:
                 {"metadata": {"name": "hello-00099", "labels": labels, "ownerReferences": owners}, "spec": {}},
                 "default",
             )
-            await until(lambda: gone_of(c, SERVICES, "hello-00099"))
+            await until(lambda: c.gone((SERVICES, "hello-00099")))
             await idle(control)
             assert await c.there(SERVICES, NAME) is not None
             assert ready(control)
@@ -241,20 +242,13 @@ def test_a_spec_that_cannot_work_is_told_in_the_status_though_no_webhook_refused
 def test_a_function_goes_in_order_and_is_gone_without_a_trace() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator() as control:
-            await control.store.apply("default", "hello", SPEC)
-            await until(lambda: c.there(DEPLOYMENTS, NAME))
-            await c.pod(NAME)
-            await until(lambda: ready(control))
+            await c.serving(control)
             await c.client.delete(FUNCTIONS, "hello", "default")
-            await until(lambda: gone_of(c, DEPLOYMENTS, NAME))
+            await until(lambda: c.gone((DEPLOYMENTS, NAME)))
             assert await c.there(FUNCTIONS, "hello") is not None  # it stays while something of it runs
             await c.client.delete(PODS, f"{NAME}-pod", "default")
-
-            async def gone() -> bool:
-                kinds = ((FUNCTIONS, "hello"), (SERVICES, "hello"), (SERVICES, NAME), (DEPLOYMENTS, NAME), (REVISIONS, NAME))
-                return [await c.there(*each) for each in kinds] == [None] * 5
-
-            await until(gone)
+            whole = ((FUNCTIONS, "hello"), (SERVICES, "hello"), (SERVICES, NAME), (DEPLOYMENTS, NAME), (REVISIONS, NAME))
+            await until(lambda: c.gone(*whole))
 
     play(scenario)
 
@@ -262,10 +256,7 @@ def test_a_function_goes_in_order_and_is_gone_without_a_trace() -> None:
 def test_a_new_revision_takes_over_when_it_is_ready_and_an_old_one_comes_back_by_name() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator() as control:
-            await control.store.apply("default", "hello", SPEC)
-            await until(lambda: c.there(DEPLOYMENTS, NAME))
-            await c.pod(NAME)
-            await until(lambda: ready(control))
+            await c.serving(control)
             newer = FunctionSpec(image="example/echo:2")
             await control.store.apply("default", "hello", newer)
             await until(lambda: c.there(DEPLOYMENTS, "hello-00002"))
@@ -282,7 +273,7 @@ def test_a_new_revision_takes_over_when_it_is_ready_and_an_old_one_comes_back_by
             await c.pod("hello-00002")
             await until(lambda: ready(control, generation=2))
             await c.client.delete(PODS, f"{NAME}-pod", "default")
-            await until(lambda: gone_of(c, DEPLOYMENTS, NAME))
+            await until(lambda: c.gone((DEPLOYMENTS, NAME)))
             back = FunctionSpec(image="example/echo:2", traffic=(Share(revision=NAME, percent=100),))
             await control.store.apply("default", "hello", back)
             await until(lambda: c.there(DEPLOYMENTS, NAME))
