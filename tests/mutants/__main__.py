@@ -17,7 +17,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.mutants.planted import DEFECTS, WIDE, Defect
+from tests.mutants.defect import WIDE, Defect
+from tests.mutants.planted import DEFECTS
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.__main__ import OWN, planted
-from tests.mutants.planted import DEFECTS, WIDE, Defect
+from tests.mutants.defect import WIDE, Defect
+from tests.mutants.planted import DEFECTS
 
 ROOT = Path(__file__).resolve().parents[3]
 

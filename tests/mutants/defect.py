@@ -1,0 +1,51 @@
+"""A defect to plant, the files that defects stand in, and the tests that should catch them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REQUESTS = "tests/unit/router/test_http1_requests.py"
+ANSWERS = "tests/unit/router/test_http1_responses_bodies.py"
+WIRE = "tests/unit/router/test_wire_properties.py"
+BROKEN = "tests/unit/router/test_wire_faults.py"
+SEEDS = "tests/unit/router/test_fuzz_target.py"
+CORE = "tests/unit/router/test_exchange.py"
+GATE = "tests/unit/router/test_gate.py"
+GATES = "tests/unit/router/test_gate_properties.py"
+BALANCE = "tests/unit/router/test_balance.py"
+HOSTILE = "tests/integration/hostile/test_hostile_requests.py"
+HOSTILE_ANSWERS = "tests/integration/hostile/test_hostile_answers.py"
+CLIENTS = "tests/integration/router/test_clients_connections.py"
+COLD = "tests/integration/router/test_cold_path.py"
+WARM = "tests/integration/router/test_warm_path.py"
+FUNCTIONS = "tests/integration/router/test_faults_of_functions.py"
+FAULTS = "tests/integration/faults"
+SLOTS = "tests/unit/router/test_slots.py"
+LIVES = "tests/integration/workers/test_workers_lives.py"
+PLANE = "tests/contract/test_plane.py"
+STOCK = "tests/unit/router/test_stocktaking.py"
+LEDGER = "tests/unit/router_kube/test_ledger_of_slots.py"
+ROUNDS = "tests/unit/router_kube/test_rounds_of_routers.py"
+ROSTER = "tests/unit/router_kube/test_roster_of_routers.py"
+# where a survivor is looked for
+WIDE = ("tests/unit/router", "tests/integration/hostile", FAULTS, "tests/integration/router", "tests/integration/workers", PLANE)
+
+FIELDS = "router/http1/fields.py"
+REQUEST = "router/http1/request.py"
+BODY = "router/http1/body.py"
+RESPONSE = "router/http1/response.py"
+CLIENT = "router/wire/client.py"
+UPSTREAM = "router/wire/upstream.py"
+EXCHANGE = "router/exchange.py"
+ATTEMPT = "router/attempt.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One patch: in `file`, `old` becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]

@@ -1,0 +1,99 @@
+"""Defects in how HTTP/1.1 is read and written: each removes one check of a head or a body."""
+
+from __future__ import annotations
+
+from tests.mutants.defect import ANSWERS, BODY, FIELDS, HOSTILE, HOSTILE_ANSWERS, REQUEST, REQUESTS, RESPONSE, SEEDS, WIRE, Defect
+
+HTTP1 = (
+    Defect("a second Content-Length", FIELDS, "    if len(lengths) > 1:\n", "    if False:\n", (REQUESTS,)),
+    Defect(
+        "Content-Length beside Transfer-Encoding",
+        FIELDS,
+        '        if lengths:\n            raise Malformed("Content-Length together',
+        '        if False:\n            raise Malformed("Content-Length together',
+        (REQUESTS,),
+    ),
+    Defect(
+        "Transfer-Encoding in HTTP/1.0",
+        FIELDS,
+        '        if minor == b"0":\n            raise Malformed("Transfer-Encoding in',
+        '        if False:\n            raise Malformed("Transfer-Encoding in',
+        (REQUESTS,),
+    ),
+    Defect(
+        "codings beside chunked", FIELDS, 'codings[0].lower() != b"chunked"', 'b"chunked" not in codings[0].lower()', (REQUESTS,)
+    ),
+    Defect("Connection that names framing", FIELDS, "    if named & _UNTOUCHABLE:\n", "    if False:\n", (REQUESTS,)),
+    Defect("fields named by Connection", FIELDS, " and lower not in named and", " and", (REQUESTS,)),
+    Defect("framing spelt with underscores", FIELDS, ' and lower.replace(b"_", b"-") not in _REWRITTEN', "", (REQUESTS,)),
+    Defect("a second Host", FIELDS, "    if len(values) != 1:\n", "    if not values:\n", (REQUESTS,)),
+    Defect("a malformed Host", FIELDS, "    if grammar.match_host(values[0]) is None:\n", "    if False:\n", (REQUESTS,)),
+    Defect("too many fields", FIELDS, '    if block.count(b"\\n") > sender.limits.fields:\n', "    if False:\n", (REQUESTS,)),
+    Defect("too many fields behind known ones", FIELDS, " and len(block) < prefix.longest", "", (REQUESTS,)),
+    Defect(
+        "a second Host behind known fields",
+        "router/http1/prefix.py",
+        "        if not ((a is None or g is None) and (b",
+        "        if not ((b",
+        (REQUESTS,),
+    ),
+    Defect(
+        "an authority that is not Host",
+        REQUEST,
+        "    if _authority(authority) != _authority(fields.host):\n",
+        "    if False:\n",
+        (REQUESTS,),
+    ),
+    Defect("a lowercase method", REQUEST, "    if _match_method(method) is None:\n", "    if False:\n", (REQUESTS,)),
+    Defect("CONNECT", REQUEST, '    if method == b"CONNECT":\n', "    if False:\n", (SEEDS, HOSTILE)),
+    Defect("a head without end", REQUEST, "    if len(data) > limits.head:\n", "    if False:\n", (REQUESTS, WIRE)),
+    Defect(
+        "a bare LF in a head that goes on",
+        REQUEST,
+        "    if grammar.find_bare_lf(data) is not None:\n",
+        "    if False:\n",
+        (REQUESTS,),
+    ),
+    Defect(
+        "a chunk that goes on beyond its size",
+        BODY,
+        "        if view[start] != CRLF[2 - left]:\n",
+        "        if False:\n",
+        (ANSWERS,),
+    ),
+    Defect("a hex-prefixed chunk size", BODY, 'rb"([0-9a-fA-F]{1,15})', 'rb"(?:0x)?([0-9a-fA-F]{1,15})', (ANSWERS,)),
+    Defect(
+        "a chunk's line without end",
+        BODY,
+        "        if len(self.line) > (_LINE_LIMIT",
+        "        if False and len(self.line) > (_LINE_LIMIT",
+        (WIRE,),
+    ),
+    Defect(
+        "framing in trailers",
+        BODY,
+        '            if name.lower().replace(b"_", b"-") not in grammar.NEVER_TRAILING\n',
+        "",
+        (ANSWERS,),
+    ),
+    Defect(
+        "malformed trailers", BODY, "        if grammar.match_block(block) is None:\n", "        if False:\n", (ANSWERS, HOSTILE)
+    ),
+    Defect(
+        "an answer with both framings",
+        RESPONSE,
+        '        if lengths:\n            raise BadUpstream("The function answered with Content-Length together',
+        '        if False:\n            raise BadUpstream("The function answered with Content-Length together',
+        (ANSWERS,),
+    ),
+    Defect(
+        "an answer with two lengths", RESPONSE, "    if len(lengths) > 1 or not lengths[0]", "    if not lengths[0]", (ANSWERS,)
+    ),
+    Defect(
+        "Content-Length in a 204",
+        RESPONSE,
+        "    if status < 200 or status == 204:\n",
+        "    if status < 200:\n",
+        (ANSWERS, HOSTILE_ANSWERS),
+    ),
+)
