@@ -6,6 +6,7 @@ has the traffic. Ready: the function as last asked for answers; False is final u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from controller.actions import Observed
@@ -34,6 +35,15 @@ def transitions(function: Function, conditions: Iterable[Condition], now: float)
     """The conditions with the times of their last change of status."""
     before = {each.type: each for each in function.status.conditions}
     return tuple(_since(each, before.get(each.type), now) for each in conditions)
+
+
+def alike(one: Condition | None, other: Condition) -> bool:
+    """Whether they say the same beside numbers: a crash loop counts on and on, and that is no news."""
+    return one is not None and _gist(one) == _gist(other)
+
+
+def _gist(condition: Condition) -> tuple[str, str, str]:
+    return condition.status, condition.reason, re.sub(r"\d+", "", condition.message)
 
 
 def starting_until(rollout: Rollout, observed: Observed) -> float | None:

@@ -32,6 +32,7 @@ from controller.actions import (
     WantReplicas,
 )
 from controller.builds import Builds
+from controller.conditions import alike
 from controller.errors import ControllerError, Passing
 from controller.garbage import Garbage
 from controller.meters import Meters
@@ -298,14 +299,15 @@ class Reconciler:
             memory.retiring.pop(revision, None)
 
     def _report(self, function: Function, status: FunctionStatus) -> None:
-        """Tell the conditions that say something new."""
+        """Tell the conditions that say something new; the log has Ready's, not how far a crash loop has counted."""
         before = {each.type: each for each in function.status.conditions}
         for each in status.conditions:
             renewed = each.type == "Ready" and status.observed_generation != function.status.observed_generation
             if renewed or each != before.get(each.type):
                 about = (each.type, each.status, each.reason, each.message)
                 self.progress.tell((function.project, function.name), *about, status.observed_generation)
-                log.log(logging.INFO if each.type == "Ready" else logging.DEBUG, "%s: %s is %s (%s: %s)", function.name, *about)
+                news = each.type == "Ready" and (renewed or not alike(before.get(each.type), each))
+                log.log(logging.INFO if news else logging.DEBUG, "%s: %s is %s (%s: %s)", function.name, *about)
 
     async def _forget(self, function: Function) -> None:
         name = (function.project, function.name)
