@@ -240,3 +240,20 @@ def test_sets_of_routers_with_different_names_do_not_see_each_other_and_every_ke
 def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError):
         RedisExchange(url, "test")
+
+
+def test_a_question_that_is_broken_off_at_any_moment_ends_there(over: Callable[[Scenario], None]) -> None:
+    """Whoever asks in a loop would go on for ever else, and with it the router that waits for its end."""
+
+    async def scenario(world: World) -> None:
+        session = await world.exchange.open("a")
+        for steps in range(40):  # of the loop, from the question's beginning to beyond its answer
+            asking = asyncio.create_task(session.read("nothing"))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            broken_off = asking.cancel()
+            await asyncio.wait({asking})
+            assert asking.cancelled() is broken_off, f"after {steps} steps of the loop"
+        await closed(session)
+
+    over(scenario)

@@ -202,6 +202,7 @@ def _client(url: str, patience: float, greet: Callable[[AbstractConnection], Awa
 
 
 async def _answer(ask: Callable[[], Awaitable[Any]]) -> Any:
+    before = _cancellations()
     try:
         async with asyncio.timeout(2 * PATIENCE + LISTEN):
             return await ask()
@@ -209,6 +210,19 @@ async def _answer(ask: Callable[[], Awaitable[Any]]) -> Any:
         raise Away(str(error), refused=True) from error
     except (RedisError, OSError, TimeoutError) as error:
         raise Away(str(error) or "no answer in time", refused=_refused(error)) from error
+    finally:
+        if _cancellations() > before:
+            raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """How many were asked for of this task.
+
+    One may get lost on the way: redis-py sends by `asyncio.wait_for`, which before Python 3.12 gives its result where both come
+    at once, and the task would go on as if nobody had ended it.
+    """
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def _refused(error: BaseException | None) -> bool:
