@@ -16,7 +16,7 @@ settings.load_profile("unhurried")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Seconds after which a cluster test hangs: with what a folder's first one builds and installs, on a machine that is slow.
-CLUSTER_PATIENCE = 900
+CLUSTER_PATIENCE = 1200
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ from kube.resource import LEASES
 from tests.shared.kube_world import World, on_both, until
 
 TERMS = Terms(duration=2.0, renew_deadline=1.2, interval=0.3)
-UNHURRIED = Terms(duration=4.0, renew_deadline=2.6, interval=0.6)  # a real API server on a busy machine stops for a second
+UNHURRIED = Terms(duration=8.0, renew_deadline=5.2, interval=1.2)  # a real API server on a busy machine stops for seconds
 
 
 def terms(world: World) -> Terms:

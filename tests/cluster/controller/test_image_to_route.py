@@ -25,9 +25,15 @@ def test_an_image_becomes_a_function_that_sleeps_and_wakes_and_goes_without_a_tr
         pod = deployment["spec"]["template"]["spec"]
         assert pod["automountServiceAccountToken"] is False
         assert deployment["metadata"]["ownerReferences"][0]["kind"] == "Function"
-        status = (await o.function("hello"))["status"]
-        assert (status["replicas"], status["revision"]) == (1, "hello-00001")
-        assert status["traffic"] == [{"revision": "hello-00001", "percent": 100}]
+
+        async def told() -> bool:
+            """It may have gone to sleep meanwhile: somebody who calls keeps it awake."""
+            assert (await get(router.traffic, "/fn/hello/x")).status_code == 200
+            status = (await o.function("hello"))["status"]
+            assert status["traffic"] == [{"revision": "hello-00001", "percent": 100}]
+            return bool((status["replicas"], status["revision"]) == (1, "hello-00001"))
+
+        await o.eventually(told)
 
         await o.place.replicas("hello-00001", 0)
         assert (await o.wait("hello"))["reason"] == "Ready"  # asleep is ready

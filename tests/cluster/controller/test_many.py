@@ -52,7 +52,7 @@ def test_500_functions_are_ready_and_a_restart_of_the_controller_writes_nothing(
         print(f"memory after a restart: {await memory(second):.0f} MiB")
         assert {verb for verb in writes if "leases" not in verb} == set()
 
-    operated(scenario, tmp_path, limit=800)
+    operated(scenario, tmp_path)
 
 
 async def idle(controller: Controller) -> None:

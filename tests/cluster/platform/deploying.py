@@ -37,14 +37,15 @@ class Deployer:
         )  # fmt: skip
         assert reply.status_code in (200, 201), reply.text
 
-    async def send(self, http: httpx2.AsyncClient, name: str, archive: bytes, **spec: Any) -> None:
-        """As `deploy`, of a tar.gz."""
+    async def send(self, http: httpx2.AsyncClient, name: str, archive: bytes, **spec: Any) -> bool:
+        """As `deploy`, of a tar.gz. False: the controller cannot take it now, as while the API server does not reach it."""
         told = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec))}
         reply = await http.put(
             f"{self.server}/api/v1/functions/{name}", params={"namespace": self.namespace},
             headers={"Authorization": f"Bearer {self.token}", **told}, content=archive,
         )  # fmt: skip
-        assert reply.status_code in (200, 201), reply.text
+        assert reply.status_code in (200, 201) or reply.status_code >= 500, reply.text
+        return bool(reply.status_code < 500)
 
     async def rollback(self, http: httpx2.AsyncClient, name: str) -> None:
         """What `cloudbase rollback` asks for."""

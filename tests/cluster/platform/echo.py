@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from tests.cluster.platform.installed import Failed, Platform, kubectl
+from tests.cluster.platform.installed import PATIENCE, Failed, Platform, kubectl
 from tests.cluster.platform.test_functions import function
 
 # A namespace that goes is looked at again after half of its pods' longest grace.
@@ -47,19 +47,19 @@ class Echo:
 
         await until(accepted)
 
-    async def ready(self, within: float = 180) -> None:
+    async def ready(self, within: float = PATIENCE) -> None:
         """Wait until what was written last is Ready."""
         await self.kubectl("wait", "--for=condition=Ready", f"function/{self.name}", f"--timeout={within:.0f}s")
 
     async def rolled_out(self, revision: str) -> None:
         """Wait until all replicas of a revision are there."""
         enough = f"--for=jsonpath={{.status.readyReplicas}}={self.replicas}"
-        await self.kubectl("wait", enough, f"deployment/{revision}", "--timeout=180s")
+        await self.kubectl("wait", enough, f"deployment/{revision}", "--timeout=300s")
 
     async def answers(self, platform: Platform) -> None:
         """Wait until a request through the router is answered."""
         url = platform.url(f"/fn/{self.name}")
-        async with httpx2.AsyncClient(trust_env=False, timeout=5) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
 
             async def answered() -> bool:
                 try:
@@ -85,10 +85,10 @@ class Echo:
 
     async def gone(self) -> None:
         """Delete the function as one who has time: a namespace that goes with functions in it takes longer."""
-        await self.kubectl("delete", "function", self.name, "--timeout=180s")
+        await self.kubectl("delete", "function", self.name, "--timeout=300s")
 
 
-async def until(condition: Callable[[], Awaitable[bool]], within: float = 180) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], within: float = PATIENCE) -> None:
     """Wait for the cluster."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - it is the cluster's to change

@@ -66,10 +66,10 @@ def operated_kinds() -> Iterator[None]:
     for name, definition in zip(names, definitions, strict=True):
         if name in missing:
             kubectl("create", "-f", "-", text=json.dumps(definition))
-            kubectl("wait", "--for=condition=Established", name, "--timeout=100s")
+            kubectl("wait", "--for=condition=Established", name, "--timeout=300s")
     yield
     if missing:
-        kubectl("delete", *missing, "--ignore-not-found", "--timeout=100s")
+        kubectl("delete", *missing, "--ignore-not-found", "--timeout=300s")
 
 
 def _definition(kind: str, plural: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def build(name: str, folder: Path, dockerfile: str = "") -> str:
     if not program:
         pytest.skip("no `cluster` command (CLUSTER_COMMAND) to build images with: push them and name them (CLOUDBASE_TEST_…)")
     options = ["-f", dockerfile] if dockerfile else []
-    command(program, "image", "build", "-t", name, *options, str(folder), within=500)
+    command(program, "image", "build", "-t", name, *options, str(folder), within=800)
     return name
 
 

@@ -33,7 +33,7 @@ class Killer:
     async def prepare(self) -> None:
         """Make it; on a cluster of several nodes it has to come to the one of what is killed."""
         await self._kubectl("apply", "-f", "-", text=json.dumps(pod()))
-        await self._kubectl("wait", "--for=condition=Ready", f"pod/{NAME}", "--timeout=180s")
+        await self._kubectl("wait", "--for=condition=Ready", f"pod/{NAME}", "--timeout=300s")
 
     async def kill(self, component: str, with_pod: bool = False) -> None:
         """Kill the one pod of a part: its kubelet starts it again, or another pod follows and waits for the lease."""

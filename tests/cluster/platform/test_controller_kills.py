@@ -34,7 +34,6 @@ CMD ["python3", "-u", "/srv/program.py"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(480)
 def test_a_controller_killed_ten_times_loses_no_update_no_build_and_no_request(platform: Platform) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
@@ -51,9 +50,9 @@ def test_a_controller_killed_ten_times_loses_no_update_no_build_and_no_request(p
         print(f"{dict(load.codes)}, {len(load.pods)} pods answered; {load.wrong[:3]}")
         assert set(load.codes) == {200}
         assert any(midway), "no kill came in the middle of an update"
-        await here.kubectl("delete", "functions", "--all", "--timeout=180s")
+        await here.kubectl("delete", "functions", "--all", "--timeout=300s")
 
-    in_a_namespace(scenario, 850)
+    in_a_namespace(scenario)
 
 
 async def updated(here: Echo, killer: Killer, number: int, after: float) -> bool:
@@ -64,7 +63,7 @@ async def updated(here: Echo, killer: Killer, number: int, after: float) -> bool
     midway = (await here.condition()).get("status") != "True"
     began = stamp()
     await killer.kill("controller", with_pod)
-    await here.ready(within=90)
+    await here.ready()
     where = f"{after:.1f} s after an update{'' if midway else ' that was done'}"
     how = "its pod gone, too" if with_pod else "started again in its pod"
     print(f"kill {number}, {where}: {how}; ready {stamp() - began:.1f} s later")
@@ -90,10 +89,9 @@ async def large(platform: Platform, here: Echo, killer: Killer, who: Deployer, a
 async def sent(http: httpx2.AsyncClient, who: Deployer, packed: bytes) -> bool:
     """False where no controller takes it yet, after the last kill."""
     try:
-        await who.send(http, "large", packed, runtime="dockerfile", **SHORT, scaling={"idleGrace": 60})
+        return await who.send(http, "large", packed, runtime="dockerfile", **SHORT, scaling={"idleGrace": 60})
     except httpx2.TransportError:
         return False
-    return True
 
 
 def archive() -> bytes:

@@ -11,7 +11,7 @@ import yaml
 
 from tests.cluster.platform.installed import Platform, cloudbase, kubectl
 from tests.cluster.platform.prometheus import Prometheus, prometheus
-from tests.cluster.shared.router_on_a_cluster import MARKS, Place, burst, in_a_namespace, reached
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, burst, in_a_namespace, reached
 from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
@@ -43,7 +43,7 @@ def test_every_panel_and_alert_has_data_on_the_running_platform(platform: Platfo
     in_a_namespace(scenario)
 
 
-async def silent(platform: Platform, server: Prometheus, within: float = 180) -> list[str]:
+async def silent(platform: Platform, server: Prometheus, within: float = PATIENCE) -> list[str]:
     """The queries that have said nothing, after so many seconds at most."""
     left = [query for query in queries(platform) if not ERRORS.search(query)]
     try:

@@ -27,7 +27,7 @@ def test_an_existing_image_becomes_a_function_that_sleeps_and_wakes(platform: Pl
         began = stamp()
         spec = function("echo", image=image, scaling={"idleGrace": 1}, timeout=30, drainTimeout=30)
         kubectl("-n", place.namespace, "apply", "-f", "-", text=spec)
-        kubectl("-n", place.namespace, "wait", "--for=condition=Ready", "function/echo", "--timeout=180s")
+        kubectl("-n", place.namespace, "wait", "--for=condition=Ready", "function/echo", "--timeout=300s")
         print(f"ready {stamp() - began:.1f} s after kubectl apply")
         check_columns(kubectl("-n", place.namespace, "get", "functions"))
         async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
@@ -37,7 +37,7 @@ def test_an_existing_image_becomes_a_function_that_sleeps_and_wakes(platform: Pl
             assert answer.status_code == 200
             print(f"cold start: {answer.headers['server-timing']}")
             kubectl("-n", place.namespace, "scale", "function", "echo", "--replicas=2")
-            pinned = ("wait", "--for=jsonpath={.status.replicas}=2", "function/echo", "--timeout=180s")
+            pinned = ("wait", "--for=jsonpath={.status.replicas}=2", "function/echo", "--timeout=300s")
             kubectl("-n", place.namespace, *pinned)
             row = kubectl("-n", place.namespace, "get", "fn", "echo").splitlines()[1].split()
             assert row[4] == "2", row

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.cluster.platform.installed import Failed, Platform, command
+from tests.cluster.platform.installed import PATIENCE, Failed, Platform, command
 from tests.cluster.shared.router_on_a_cluster import MARKS
 
 pytestmark = MARKS
@@ -16,7 +16,7 @@ pytestmark = MARKS
 @pytest.mark.slow
 def test_the_idle_platform_is_at_most_three_pods_and_160_mib(platform: Platform) -> None:
     ask = (sys.executable, "-m", "loadtest.footprint", "-n", platform.namespace, "--release", platform.release)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return print(command(*ask))

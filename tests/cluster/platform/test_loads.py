@@ -35,7 +35,7 @@ def install(namespace: str) -> str:
     """Master and workers in this namespace; the web interface's URL."""
     repository, _, tag = image().rpartition(":")
     values = {"image": {"repository": repository, "tag": tag}, "workers": {"replicas": WORKERS}, "stopTimeout": 3}
-    options = ("--namespace", namespace, "--wait", "--timeout", "100s", "--values", "-")
+    options = ("--namespace", namespace, "--wait", "--timeout", "300s", "--values", "-")
     command(chart.program(), "install", "loadtest", str(ROOT / "helm/loadtest"), *options, text=json.dumps(values))
     query = "jsonpath={.spec.clusterIP}"
     address = command("kubectl", "-n", namespace, "get", "service", "loadtest", "-o", query)
@@ -49,14 +49,13 @@ def play(platform: Platform, namespace: str, who: Deployer, swarm: str, results:
         "--url", platform.url(""), "--namespace", namespace, "--nginx-image", image(),
         "--swarm", swarm, "--workers", str(WORKERS), "--", "--server", who.server, "--token", who.token,
     ]  # fmt: skip
-    done = subprocess.run(parts, cwd=ROOT, capture_output=True, text=True, timeout=540, check=False)
+    done = subprocess.run(parts, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
     print(done.stdout)
     assert done.returncode in (0, MISSED), done.stdout + done.stderr
     return dict(json.loads((results / "outcomes.json").read_text()))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(850)
 def test_every_scenario_is_played_without_a_failure_by_workers_in_pods(platform: Platform, tmp_path: Path) -> None:
     async def scenario(place: Place) -> None:
         began = stamp()
@@ -72,4 +71,4 @@ def test_every_scenario_is_played_without_a_failure_by_workers_in_pods(platform:
             assert (tmp_path / f"{name}_stats.csv").read_text().startswith("Type,Name,")
             assert "<html" in (tmp_path / f"{name}.html").read_text()
 
-    in_a_namespace(scenario, 820)
+    in_a_namespace(scenario)

@@ -104,7 +104,7 @@ async def check_objects(http: httpx2.AsyncClient, place: Place, name: str) -> No
 
 def nothing_left() -> bool:
     """No Job and no pod of a build is there, or soon will be."""
-    kubectl("-n", BUILDS, "wait", "--for=delete", "jobs,pods", "--all", "--timeout=180s")
+    kubectl("-n", BUILDS, "wait", "--for=delete", "jobs,pods", "--all", "--timeout=300s")
     return not json.loads(kubectl("-n", BUILDS, "get", "jobs,pods", "-o", "json"))["items"]
 
 
@@ -114,7 +114,7 @@ async def check_inside(platform: Platform, who: Deployer) -> None:
     server = f"http://{platform.release}-controller.{platform.namespace}:8081"
     pod = ("run", "inside", f"--image={platform.image}", "--restart=Never", "--image-pull-policy=IfNotPresent")
     told = ("--overrides", account, "--", "cloudbase", "list", "--server", server, "--namespace", who.namespace)
-    ended = ("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/inside", "--timeout=180s")
+    ended = ("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/inside", "--timeout=300s")
     for each in ((*pod, *told), ended):
         await asyncio.to_thread(kubectl, "-n", who.namespace, *each)
     listed = await asyncio.to_thread(kubectl, "-n", who.namespace, "logs", "inside")

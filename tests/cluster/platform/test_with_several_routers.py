@@ -69,11 +69,18 @@ async def deployed(place: Place, platform: Platform, **spec: object) -> str:
 
 async def each_answers(platform: Platform, traffic: str, name: str) -> None:
     """Until connections go to every router, which knows the function, and to no other: one before them may still be draining."""
-    routers = {pod["status"]["podIP"] for pod in await asyncio.to_thread(platform.pods, "router")}
-    assert len(routers) == 3
+    rollout = ("rollout", "status", f"deployment/{platform.release}-router", f"--timeout={PATIENCE:.0f}s")
+    await asyncio.to_thread(platform.kubectl, *rollout)
     async with asyncio.timeout(PATIENCE):
+        while len(routers := await addresses(platform)) != 3:  # noqa: ASYNC110 - one of before is still to be told to end
+            await asyncio.sleep(0.5)
         while await routers_that_answered(f"{traffic}/fn/{name}", 40) != routers:  # noqa: ASYNC110 - kube-proxy follows when it comes to it
             await asyncio.sleep(0.5)
+
+
+async def addresses(platform: Platform) -> set[str]:
+    """Of the routers' pods."""
+    return {pod["status"].get("podIP", "") for pod in await asyncio.to_thread(platform.pods, "router")}
 
 
 async def routers_that_answered(url: str, count: int) -> set[str]:
@@ -124,7 +131,7 @@ async def agreed(platform: Platform, name: str, wanted: dict[str, float], within
 async def told(platform: Platform, name: str) -> dict[str, float]:
     """A figure of each router, by its address."""
     addresses = [pod["status"]["podIP"] for pod in await asyncio.to_thread(platform.pods, "router")]
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         texts = [(await http.get(f"http://{each}:8081/metrics")).text for each in addresses]
     pattern = re.compile(rf"^{PREFIX}{name} (\S+)$", re.MULTILINE)
     return {each: float(pattern.findall(text)[0]) for each, text in zip(addresses, texts, strict=True)}

@@ -29,7 +29,7 @@ Signs = AsyncGenerator[str, None]  # of life: by each, the address of the router
 
 
 async def websocket(url: str) -> Signs:
-    async with connect(f"ws://{url}/socket", proxy=None, open_timeout=30) as connection:
+    async with connect(f"ws://{url}/socket", proxy=None, open_timeout=60) as connection:
         while True:
             await connection.send("still there?")
             answer = json.loads(await connection.recv())
@@ -40,7 +40,7 @@ async def websocket(url: str) -> Signs:
 
 async def events(url: str) -> Signs:
     async with (
-        httpx2.AsyncClient(trust_env=False, timeout=30) as http,
+        httpx2.AsyncClient(trust_env=False, timeout=60) as http,
         http.stream("GET", f"http://{url}/events") as answer,
     ):
         assert answer.headers["content-type"] == "text/event-stream"

@@ -59,7 +59,7 @@ async def calling(url: str) -> AsyncIterator[Counter[str]]:
     async def call() -> None:
         while not stop.is_set():
             try:
-                async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
+                async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
                     outcomes[str((await http.get(url)).status_code)] += 1
             except httpx2.TransportError as error:
                 outcomes[repr(error)] += 1
@@ -117,6 +117,7 @@ def test_a_pod_that_calls_an_intercepted_service_wakes_it_and_adopting_and_undoi
         print(dict(outcomes))
         assert set(outcomes) == {"200"}
         await place.replicas("hello", 0)
+        await place.label("hello", scale_idle_grace="60")  # it is to be woken once, however slowly its caller calls
 
         found = await called_from_a_pod(place, own, "hello", f"hello.{place.namespace}", f"{own}.cluster.local", f"{own}:80")
         print("\n".join(f"{host}: {seconds} s" for host, (_, _, seconds) in found.items()))

@@ -50,7 +50,8 @@ def test_arrivals_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: 
         await place.application("hello")
         router = await place.router()
         await router.ready()
-        await place.label("hello", scale_idle_grace="1", readiness_probe=PROBE)
+        windows = {"scale_stable_window": "2", "scale_panic_window": "1"}  # the peak of 80 at once is held for no longer
+        await place.label("hello", scale_max="1", scale_idle_grace="1", readiness_probe=PROBE, **windows)
         assert (await reached(router.traffic, "/fn/hello")).status_code == 200
         codes: Counter[int] = Counter()
         downs = 0
@@ -64,13 +65,14 @@ def test_arrivals_around_the_moment_of_scale_to_zero_are_all_answered(tmp_path: 
                     codes[0] += 1
 
             await one(0)
-            idle_since, wait = stamp(), 7.0
-            for _ in range(12):
+            idle_since, wait, rounds = stamp(), 7.0, 0
+            while rounds < 12 or (downs < 3 and rounds < 60):
                 aimed = idle_since + wait
                 await asyncio.gather(*(one(max(0.0, aimed - stamp() + random.uniform(-0.2, 0.2))) for _ in range(80)))
-                now = sum("1 -> 0 replicas" in line for line in router.lines)
-                downs += now - downs
-                idle_since, wait = stamp(), 1.6 + random.random()
+                rounds += 1
+                downs = sum("1 -> 0 replicas" in line for line in router.lines)
+                # The later, the longer it takes on this machine: all the others came too early.
+                idle_since, wait = stamp(), 1.6 + random.random() * (1 + rounds / 12)
         print(
             f"{dict(codes)}; zero written {downs} times, cancelled {await router.metric('cloudbase_router_kube_cancelled_total')}"
         )
@@ -94,14 +96,15 @@ def test_pods_that_are_deleted_replaced_or_scaled_away_cost_no_request(tmp_path:
             pods = await place.client.list(PODS, Scope(place.namespace, "app=hello"))
             await place.client.delete(PODS, pods[0].metadata.name, place.namespace)
             await asyncio.sleep(3)
+            await place.replicas("hello", 2)
             restart = {"spec": {"template": {"metadata": {"annotations": {"restarted": "1"}}}}}
             await place.client.merge(DEPLOYMENTS, "hello", restart, place.namespace)
-            await asyncio.sleep(8)
-            await place.replicas("hello", 2)
+            await place.rolled_out("hello")
+            await asyncio.sleep(3)  # those that were replaced end, their preStop sleep and all
             await place.label("hello", scale_min="4")
             await place.replicas("hello", 4)
             await place.label("hello", scale_min="1")
-            await place.replicas("hello", 2, within=60)
+            await place.replicas("hello", 2)
             await place.client.merge(SERVICES, "hello", {"spec": {"selector": {"app": "nobody"}}}, place.namespace)
             await asyncio.sleep(1)
             await place.client.merge(SERVICES, "hello", {"spec": {"selector": {"app": "hello"}}}, place.namespace)
@@ -111,7 +114,7 @@ def test_pods_that_are_deleted_replaced_or_scaled_away_cost_no_request(tmp_path:
         assert len(load.pods) >= 6
         assert router.said("4 -> 2 replicas")
 
-    on_cluster(scenario, tmp_path, 280)
+    on_cluster(scenario, tmp_path)
 
 
 @pytest.mark.slow

@@ -39,8 +39,8 @@ EXECUTOR = os.environ.get("CLOUDBASE_TEST_EXECUTOR", "ghcr.io/osscontainertools/
 BUSYBOX = os.environ.get("CLOUDBASE_TEST_BUSYBOX", "busybox:stable")
 REGISTRY_MAP = {"index.docker.io": REGISTRY}
 KANIKO = os.environ.get("CLUSTER_KANIKO", "unknown")
-PATIENCE = 120.0  # seconds for what merely takes its time: a slow machine is not what is tested
-LIMIT = 500.0  # seconds for one scenario; none should come near
+PATIENCE = 300.0  # seconds for what merely takes its time: a slow machine is not what is tested
+LIMIT = 850.0  # seconds after which a scenario hangs
 
 
 def build_settings(namespace: str, **changes: Any) -> BuildSettings:

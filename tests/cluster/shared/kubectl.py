@@ -13,7 +13,7 @@ from tests.shared import helm as chart
 
 CHART = chart
 IMAGE = "registry.k8s.io/pause:3.10"
-PATIENCE = 180.0  # seconds for what merely takes its time: a slow machine is not what is tested
+PATIENCE = 300.0  # seconds for what merely takes its time: a slow machine is not what is tested
 PATIENTLY = (f"--timeout={PATIENCE:.0f}s",)
 
 

@@ -24,8 +24,8 @@ from kube.client import Client
 from kube.errors import KubeError, NotFound
 from kube.resource import DEPLOYMENTS, SERVICES, Resource
 from kube.watch import Scope
+from tests.cluster.shared.router_on_a_cluster import HANGS, RBAC, RESOURCES, Place, Router, _authority, _rights
 from tests.cluster.shared.router_on_a_cluster import PATIENCE as PATIENCE
-from tests.cluster.shared.router_on_a_cluster import RBAC, RESOURCES, Place, Router, _authority, _rights
 from tests.cluster.shared.router_on_a_cluster import reached as reached
 from tests.shared.kube_world import real_world
 from tests.shared.kube_world import until as until
@@ -225,7 +225,7 @@ class Operated:
 Scenario = Callable[[Operated], Awaitable[None]]
 
 
-def operated(scenario: Scenario, folder: Path, limit: float = 400.0) -> None:
+def operated(scenario: Scenario, folder: Path, limit: float = HANGS) -> None:
     """Run a scenario in a namespace of its own, with our kinds known."""
     image()
 
