@@ -62,8 +62,12 @@ def build(name: str, folder: Path, dockerfile: str = "") -> str:
     program = os.environ.get("CLUSTER_COMMAND") or shutil.which("cluster")
     if not program:
         pytest.skip("no `cluster` command (CLUSTER_COMMAND) to build images with: push them and name them (CLOUDBASE_TEST_…)")
-    options = ["-f", dockerfile] if dockerfile else []
-    command(program, "image", "build", "-t", name, *options, str(folder), within=800)
+    parts = [program, "image", "build", "-t", name, *(["-f", dockerfile] if dockerfile else []), str(folder)]
+    try:
+        command(*parts, within=800)
+    except Failed as failed:  # it fetches packages, which may fail once
+        print(failed)
+        command(*parts, within=800)
     return name
 
 

@@ -88,7 +88,8 @@ def image() -> str:
         folder.mkdir(exist_ok=True)
         (folder / "Dockerfile").write_text(DOCKERFILE)
         (folder / "program.py").write_text(PROGRAM)
-        subprocess.run([command, "image", "build", "-t", IMAGE, str(folder)], check=True, capture_output=True)
+        done = subprocess.run([command, "image", "build", "-t", IMAGE, str(folder)], capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stdout + done.stderr
     return IMAGE
 
 
