@@ -188,11 +188,13 @@ class Control:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         guarded = _survived(work)
         try:
-            return self._group.create_task(guarded)
+            task = self._group.create_task(guarded)
         except RuntimeError:  # the router is stopping; from Python 3.13 on the group closes it itself
             guarded.close()
             work.close()
             raise
+        task.add_done_callback(lambda _: work.close())  # it was never begun where the router stops in this very moment
+        return task
 
     def _led(self, leading: bool) -> None:
         log.info("%s", "this router scales now" if leading else "this router does not scale any more")

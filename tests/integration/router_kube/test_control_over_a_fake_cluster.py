@@ -275,3 +275,13 @@ def test_a_router_that_sees_another_one_and_does_not_hear_it_scales_nothing_down
         assert stage.control.amiss() == []
 
     on_stage(scenario, service="default/routers")
+
+
+def test_what_is_to_begin_as_the_router_ends_is_left_without_a_word() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(1)
+        stage.task.cancel()
+        stage.control.scaler.wake(KEY)  # its task is ended before its first turn
+        await asyncio.wait({stage.task})  # a coroutine that nobody awaited would be an error of this test
+
+    on_stage(scenario)
