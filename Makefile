@@ -27,6 +27,8 @@ venv: ## Make .venv afresh with every extra and tool, from locked versions (PYTH
 
 $(STAMP): requirements/lock.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another: make venv PYTHON=python3.13")'
+	@echo "Setting up $(VENV) …" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || rm -rf $(VENV)  # one that was interrupted has no pip
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@$(BIN)/pip install --quiet -r requirements/uv.txt
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -r requirements/lock.txt

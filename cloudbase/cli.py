@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # the usual end of `logs -f`, so without a word
+        except (KeyboardInterrupt, click.Abort):  # the usual end of `logs -f`, so without a word; Abort: at a question
             ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

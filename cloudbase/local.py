@@ -18,7 +18,7 @@ from starlette.routing import Mount
 
 from cloudbase import claim
 from cloudbase.errors import Failed
-from cloudbase.inside import deploy_on_save, deploy_sample
+from cloudbase.inside import deploy_on_save, deploy_sample, expect_watchable
 from cloudbase.junction import HERE, Junction
 from cloudbase.listening import bound
 from cloudbase.opening import Opened, open_all
@@ -67,6 +67,7 @@ class Rooms:
 def run(settings: Settings, sample: bool, watch: Sequence[Path]) -> int:
     """Run until a signal; the exit status. Raises CommandError when it cannot start."""
     limits = settings_of_router()
+    expect_watchable(watch)
     opened = open_all(settings)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -177,4 +178,4 @@ def _greet(place: Place, settings: Settings, functions: int) -> None:
     log.info("functions answer at http://%s/fn/<name>", place.listen)
     log.info("management API at http://%s/api/v1, its token in %s", place.admin, settings.data / "token")
     if functions:
-        log.info("found %d functions again: `cloudbase list` shows them", functions)
+        log.info("found %d function%s again: `cloudbase list` shows them", functions, "" if functions == 1 else "s")

@@ -34,7 +34,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for name in columns:
+        shown.add_column(name, overflow="fold")  # an address that was cut could not be copied
     for row in rows:
         shown.add_row(*(Text(cell, STYLES.get(_mood(cell), "")) for cell in row))
     Console(highlight=False).print(shown)

@@ -28,7 +28,7 @@ class Packed:
     size: int  # bytes before compression
 
     def __str__(self) -> str:
-        return f"{self.files} file{'' if self.files == 1 else 's'}, {self.size / 1024:.1f} KiB,"
+        return f"{self.files} file{'' if self.files == 1 else 's'}, {_size(self.size)},"
 
 
 def pack(folder: Path) -> Packed:
@@ -115,3 +115,9 @@ def _archive(folder: Path, files: list[Path]) -> bytes:
 
 def _name(folder: Path, path: Path) -> str:
     return path.relative_to(folder).as_posix()
+
+
+def _size(count: int) -> str:
+    if count < 1 << 10:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    return f"{count / (1 << 10):.1f} KiB" if count < 1 << 20 else f"{count / (1 << 20):.1f} MiB"

@@ -167,7 +167,11 @@ def _from_file(file: Path | None, folder: Path) -> dict[str, Any]:
         return {}
     try:
         table = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise Misused(
+            f"cannot read the settings file {path}: {error.strerror}", "give a file that is there with --config"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         hint = 'text stands in quotes (listen = "127.0.0.1:9080"); docs/cli.md has the keys'
         raise Misused(f"cannot read the settings file {path}: {error}", hint) from error
     known = {name.replace("_", "-"): name for name in _CONVERT if name != "data" or file is not None}

@@ -26,7 +26,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-CLOSE_SECONDS = 1  # for answers that are still going out when the process stops; followers of logs never end by themselves
+from router.endings import Endings
+
+CLOSE_SECONDS = 1  # for answers that are still going out when the process stops
 
 
 def registry_of(*collectors: Collector) -> CollectorRegistry:
@@ -85,8 +87,9 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def serve(app: ASGIApp, sock: socket.socket) -> AsyncIterator[None]:
     """Serve on the socket from entering, when it accepts requests, to leaving, when it has stopped."""
+    stopping = asyncio.Event()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", ws="none",
+        Endings(app, stopping), log_config=None, access_log=False, server_header=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )  # fmt: skip
     server = Server(config)
@@ -96,4 +99,5 @@ async def serve(app: ASGIApp, sock: socket.socket) -> AsyncIterator[None]:
             await server.up.wait()
             yield
         finally:
+            stopping.set()
             server.should_exit = True

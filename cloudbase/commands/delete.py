@@ -10,7 +10,7 @@ import click
 
 from cloudbase import output as shown
 from cloudbase.commands.options import connect, connects, names, within
-from cloudbase.errors import Misused, NotFound, TookTooLong
+from cloudbase.errors import Failed, Misused, NotFound, TookTooLong
 from cloudbase.place import Place
 
 if TYPE_CHECKING:
@@ -40,10 +40,16 @@ def command(place: Place, name: str, yes: bool, wait: bool, timeout: float) -> N
     shown.note(f"Deleted {name}" if wait else f"{name} is being deleted")
 
 
+def asks() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
 def _ask(name: str) -> None:
-    if not sys.stdin.isatty():
+    if not asks():
         raise Misused(f"{name} is not deleted without being asked for", f"say `cloudbase delete {name} --yes`")
-    click.confirm(f"Delete {name}, with its source and its logs?", abort=True, err=True)
+    if not click.confirm(f"Delete {name}, with its source and its logs?", err=True):
+        raise Failed(f"{name} is not deleted")
 
 
 def _until_gone(client: Client, name: str, deadline: float) -> None:

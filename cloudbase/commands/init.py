@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -34,4 +35,4 @@ def command(folder: Path, runtime: str) -> None:
     except OSError as error:
         raise Misused(f"cannot write {error.filename}: {error.strerror}") from error
     shown.note(f"Wrote {', '.join(map(str, names))} in {folder}")
-    click.echo(f"cloudbase deploy {folder}")
+    click.echo(f"cloudbase deploy {quote(str(folder))}")

@@ -91,10 +91,10 @@ def _call(place: Place, method: str, url: str, headers: list[tuple[str, str]], c
         raise NoPlatform(f"no router at {httpx2.URL(url).netloc.decode()}", place.start_hint) from error
     except httpx2.TimeoutException as error:
         raise TookTooLong(f"no answer in {timeout:g} s", "wait longer with --timeout") from error
+    except (httpx2.LocalProtocolError, httpx2.InvalidURL, ValueError) as error:  # the first is a TransportError, too
+        raise Misused(f"this cannot be sent: {error}") from error
     except httpx2.TransportError as error:
         raise Failed(f"the answer broke off: {error}", "`cloudbase logs` shows what the function wrote") from error
-    except (httpx2.InvalidURL, ValueError) as error:
-        raise Misused(f"this cannot be sent: {error}") from error
 
 
 def _content(body: str | None) -> bytes | None:

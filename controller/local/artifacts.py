@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+SCRATCH = "tmp"  # in an unfinished folder, for what is written while it is built
 _UNFINISHED = ".unfinished-"
 # Python before 3.11.4 has no filters. What is unpacked here is the canonical tar that controller.archive wrote of a checked tree.
 _CHECKED: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
@@ -63,6 +64,7 @@ class Artifacts:
         self._builds.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._builds))
         try:
+            (folder / SCRATCH).mkdir()
             with tarfile.open(archive, "r:gz") as tar:
                 tar.extractall(folder / "app", **_CHECKED)
         except (OSError, EOFError, tarfile.TarError) as error:
@@ -74,6 +76,7 @@ class Artifacts:
 
     def publish(self, folder: Path, digest: str, note: Note) -> None:
         """Turn an unfinished folder into the artifact. Whoever comes second finds it there and lets go of theirs."""
+        self.discard(folder / SCRATCH)
         (folder / "build.json").write_bytes(msgspec.json.encode(note))
         folder.chmod(0o755)  # mkdtemp made it 0700
         try:

@@ -98,10 +98,15 @@ class LocalBuilder:
             build.laps.turn(step.kind, time.monotonic())
             await self._step(build, step, app)
 
-    def _environment(self, tools: Toolchain, step: Step) -> dict[str, str]:
-        """What install scripts call is what runs the function: its program comes first on the PATH."""
+    def _environment(self, tools: Toolchain, step: Step, scratch: Path) -> dict[str, str]:
+        """What install scripts call is what runs the function: its program comes first on the PATH.
+
+        Temporary files lie beside what is built: nothing is written outside the data folder, and pip moves what it has
+        unpacked there instead of copying it from another disk.
+        """
         path = [str(Path(tools.program[0]).parent), self._env.get("PATH", os.defpath)]
-        return {**self._env, **self._marker, **step.env, "PATH": os.pathsep.join(path)}
+        temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(scratch))
+        return {**self._env, **self._marker, **temporary, **step.env, "PATH": os.pathsep.join(path)}
 
     async def _step(self, build: _Build, step: Step, app: Path) -> None:
         build.told.say(f"{step.name} …")
@@ -114,7 +119,9 @@ class LocalBuilder:
                 if not step.optional:
                     build.told.say(line)
 
-        child = await spawn(step.arguments, output=hear, cwd=app, env=self._environment(build.tools, step))
+        child = await spawn(
+            step.arguments, output=hear, cwd=app, env=self._environment(build.tools, step, app.parent / artifacts.SCRATCH)
+        )
         try:
             code = await child.wait()
         finally:

@@ -160,6 +160,23 @@ def test_npm_without_a_lock_installs_with_a_warning(data: Path) -> None:
     assert (data / "builds" / result.artifact / "app" / "node_modules" / "tiny").is_dir()
 
 
+def test_temporary_files_of_a_build_lie_beside_it_and_are_gone_afterwards(data: Path) -> None:
+    package = {
+        "name": "app",
+        "scripts": {"install": "pwd > ../tmp/here && echo $TMPDIR > where"},
+        "dependencies": {"tiny": "^1.0.0"},
+    }
+    with registry() as url:
+        files = {"index.js": "require('tiny')", "package.json": json.dumps(package), "package-lock.json": lock(url)}
+        result, _ = run_build(data, make_function(data, files, runtime="node"), npm_config_registry=url)
+
+    assert result.reason == "", result.message
+    artifact = data / "builds" / result.artifact
+    where = Path((artifact / "app" / "where").read_text().strip())
+    assert where.parent.parent == data / "builds" and where.name == "tmp"
+    assert not (artifact / "tmp").exists()
+
+
 def test_pip_installs_beside_the_code_and_writes_nothing_outside_the_data_folder(data: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -47,7 +47,7 @@ def test_deploy_sends_the_folder_and_its_settings_and_prints_the_address(run: Ru
     write(home / "hello", index__js="x", cloudbase__toml='runtime = "node"\ntimeout = 5\n[env]\nA = "file"\nB = "file"\n')
     done = run("deploy", "hello", "--env", "A=flag", "--max", "3")
     assert (done.exit_code, done.stdout) == (0, "http://127.0.0.1:8080/fn/hello\n")
-    assert done.stderr == "Sending 2 files, 0.1 KiB, as hello\nBuilt: in 0.1 s\nCreated hello: ready\n"
+    assert done.stderr == "Sending 2 files, 58 bytes, as hello\nBuilt: in 0.1 s\nCreated hello: ready\n"
     assert api.views["hello"]["spec"] == {
         "runtime": "node", "timeout": 5, "env": {"A": "flag", "B": "file"}, "scaling": {"max": 3},
     }  # fmt: skip
@@ -214,10 +214,43 @@ def test_delete_outside_a_terminal_wants_yes(run: Run, api: FakeApi) -> None:
     assert (run("delete", "f", "--yes").exit_code, list(api.views)) == (0, [])
 
 
+@pytest.mark.parametrize(("answer", "code", "left"), [("n\n", 1, ["f"]), ("", 130, ["f"]), ("y\n", 0, [])])
+def test_delete_in_a_terminal_asks_and_ctrl_c_at_the_question_is_told_from_a_no(
+    run: Run, api: FakeApi, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, left: list[str]
+) -> None:
+    api.views["f"] = view("f", NODE)
+    monkeypatch.setattr("cloudbase.commands.delete.asks", lambda: True)
+    assert (run("delete", "f", stdin=answer).exit_code, list(api.views)) == (code, left)  # the end of input is as Ctrl-C
+
+
+def test_in_a_narrow_terminal_an_address_is_wrapped_and_never_cut(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    import io
+
+    from cloudbase.output import table
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    table(("Name", "Address"), [("a-name", "http://127.0.0.1:8080/fn/a-name")])
+    assert "…" not in terminal.getvalue()
+
+
+def test_what_cannot_be_sent_to_a_function_is_wrong_usage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise httpx2.LocalProtocolError("Illegal method characters")  # what it says once it is connected
+
+    monkeypatch.setattr(httpx2.Client, "request", refuse)
+    done = run("invoke", "f", "-X", "G ET")
+    assert (done.exit_code, "this cannot be sent" in done.stderr) == (2, True), done.stderr
+
+
 @pytest.mark.parametrize("runtime", ["node", "python"])
 def test_what_init_writes_can_be_deployed(run: Run, api: FakeApi, home: Path, runtime: str) -> None:
     done = run("init", "--runtime", runtime, "First Try")
-    assert (done.exit_code, done.stdout) == (0, "cloudbase deploy First Try\n")
+    assert (done.exit_code, done.stdout) == (0, "cloudbase deploy 'First Try'\n")
     assert run("deploy", "First Try").exit_code == 0
     assert api.views["first-try"]["spec"]["runtime"] == runtime
 
