@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from controller.actions import Build
+from controller.documents import rfc3339
 from controller.meters import Meters
-from controller.model import Function
+from controller.model import BuildReport, Function
 from controller.ports import Builder, BuildResult
 from controller.progress import Progress
 
@@ -97,10 +98,11 @@ class Builds:
 
     def start(self, function: Function, build_key: str, attempt: int) -> None:
         """Build the function's spec; one under way for it is stopped."""
-        key = (function.project, function.name)
+        key, before = (function.project, function.name), self._last.get((function.project, function.name))
         self.stop(key)
         build = self._last[key] = Build(build_key, function.generation, attempt)
-        task = self._running[key] = self._tasks.create_task(self._run(key, function, build), name=f"build {function.name}")
+        run = self._run(key, function, build, before.result.leftover if before and before.result else "")
+        task = self._running[key] = self._tasks.create_task(run, name=f"build {function.name}")
         task.add_done_callback(lambda _: self._running.get(key) is task and self._running.pop(key))
 
     def stop(self, key: Key) -> None:
@@ -108,6 +110,15 @@ class Builds:
         if task := self._running.pop(key, None):
             task.cancel()
         self._last.pop(key, None)
+
+    async def stored(self, key: Key, report: BuildReport | None) -> None:
+        """The status has this now: once it says how the last build failed, the builder need not keep that any longer."""
+        build, failure = self._last.get(key), report.failure if report else None
+        if not (build and build.result and build.result.leftover and failure):
+            return
+        if (failure.attempt, failure.ended_at) == (build.attempt, rfc3339(build.ended)):
+            self._last[key] = replace(build, result=replace(build.result, leftover=""))
+            await self._builder.settle(build.result.leftover)
 
     async def prune(self, keep: Collection[str]) -> int:
         """Collect artifacts that nobody references, unless a build runs: then 0, and it is for the next time."""
@@ -117,7 +128,7 @@ class Builds:
             fresh = {build.result.artifact for build in self._last.values() if build.result}
             return await self._builder.prune(fresh | set(keep))
 
-    async def _run(self, key: Key, function: Function, build: Build) -> None:
+    async def _run(self, key: Key, function: Function, build: Build, leftover: str) -> None:
         asked = self._clock()
         await self.places.take(function.project)
         began = self._clock()
@@ -126,6 +137,8 @@ class Builds:
             async with self._still:
                 build = self._keep(key, build, replace(build, started=True))
             self._tell(key, function, "Started", f"attempt {build.attempt}" if build.attempt > 1 else "")
+            if leftover:  # its failure was never stored, and this try is another
+                await self._builder.settle(leftover)
             result = await self._result(key, function)
         except asyncio.CancelledError:
             self._meters.build_stopped()

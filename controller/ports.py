@@ -23,6 +23,7 @@ class BuildResult:
     steps: tuple[tuple[str, float], ...] = ()  # kinds of steps, of a fixed few, and the seconds that each took
     commit: str = ""  # of a git source: what `git.ref` meant when it was built
     may_pass: bool = False  # failed for a cause that may pass (registry away, timeout): it is tried again
+    leftover: str = ""  # names what the builder keeps of a failed build until `settle`: who dies before finds it there again
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,9 @@ class Builder(Protocol):
 
     async def build(self, function: Function, progress: Callable[[str], None]) -> BuildResult:
         """Build `function.spec`. Cancelled when a newer spec makes it pointless: then nothing half-made is left."""
+
+    async def settle(self, leftover: str) -> None:
+        """The failure is stored: a `BuildResult.leftover` may go. What cannot be taken away now does not matter."""
 
     async def prune(self, keep: Collection[str]) -> int:
         """Delete the artifacts that are not in `keep`, save those being made; returns how many."""

@@ -270,6 +270,7 @@ class Reconciler:
                 await self._store.drop_revision(project, name, revision)
             case SetStatus(status):
                 await self._store.set_status(project, name, status)
+                await self.builds.stored((project, name), status.build)
                 self._report(function, status)  # afterwards: whoever hears of it looks at what is stored
             case Forget():
                 await self._forget(function)

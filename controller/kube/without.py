@@ -17,6 +17,9 @@ class NoBuilds:
     async def build(self, function: Function, progress: Callable[[str], None]) -> BuildResult:
         return BuildResult(reason="NoRegistry", message=_WAY_OUT)
 
+    async def settle(self, leftover: str) -> None:
+        """Nothing is kept."""
+
     async def put(self, files: dict[str, bytes]) -> str:
         raise StoreFailed(_WAY_OUT)
 

@@ -56,6 +56,9 @@ class LocalBuilder:
             digest, lambda told: self._run(_Build(digest, spec.source, spec.entry, tools, told)), progress
         )
 
+    async def settle(self, leftover: str) -> None:
+        """Nothing is kept of a failed build: a start of the platform is a new try."""
+
     async def prune(self, keep: Collection[str]) -> int:
         """Delete the artifacts that are not in `keep`; returns how many. Those being made are not artifacts yet."""
         return len(await asyncio.to_thread(self._artifacts.keep, set(keep) | self._shared.keys()))

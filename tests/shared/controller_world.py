@@ -56,6 +56,7 @@ class WorldBuilder:
         self.running = 0
         self.most = 0  # that ran at a time
         self.kept: set[str] = set()
+        self.settled: list[str] = []  # leftovers
 
     async def build(self, function: Function, progress: Callable[[str], None]) -> BuildResult:
         source = function.spec.source[-1]
@@ -71,6 +72,9 @@ class WorldBuilder:
         finally:
             self.running -= 1
         return self.results.get(source) or BuildResult(artifact=f"sha256:artifact-{source}")
+
+    async def settle(self, leftover: str) -> None:
+        self.settled.append(leftover)
 
     async def prune(self, keep: Collection[str]) -> int:
         self.kept = set(keep)

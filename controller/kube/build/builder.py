@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
+from controller.documents import unix
 from controller.errors import BadSource, SourceTooLarge, StoreFailed
 from controller.kube.build import names
 from controller.kube.build.checkouts import Checkouts
@@ -94,7 +95,13 @@ class KubeBuilder:
                 return _cached(kept, time.monotonic() - began)
         except (KubeError, StoreFailed) as error:
             return _unavailable(error)
-        return await self._shared.join(task.key, lambda told: self._run(task, told), progress)
+        since = _told_until(function)
+        return await self._shared.join(task.key, lambda told: self._run(task, since, told), progress)
+
+    async def settle(self, leftover: str) -> None:
+        """See the port: the Job of a failed build, by its key. Somebody may build that anew by now."""
+        if leftover not in self._shared:
+            await self._remove(self._jobs.clear(leftover))
 
     async def prune(self, keep: Collection[str]) -> int:
         """Delete images that are not in `keep`, and what a killed controller left of builds; returns how many images."""
@@ -135,22 +142,24 @@ class KubeBuilder:
 
     # --- building it ---
 
-    async def _run(self, task: Task, told: Told) -> BuildResult:
+    async def _run(self, task: Task, since: float, told: Told) -> BuildResult:
+        leftover = ""
         try:
-            ending = await self._jobs.run(task, told.say)
-            return await self._keep(task, ending)
+            result = await self._keep(task, await self._jobs.run(task, told.say, since))
+            leftover = result.leftover
+            return result
         except (KubeError, TimeoutError) as error:
             return _unavailable(error)
         finally:
-            if not self._detached:
-                await asyncio.shield(self._remove(task.key))
+            if not self._detached and not leftover:
+                await asyncio.shield(self._remove(self._jobs.remove(task.key)))
 
     async def _keep(self, task: Task, ending: Ending) -> BuildResult:
         lines = ending.lines[-LOG_LINES:]
         if failure := ending.failure:
             return BuildResult(
                 reason=failure.reason, message=failure.message, log=lines, seconds=ending.seconds, may_pass=failure.may_pass,
-                steps=ending.steps,
+                steps=ending.steps, leftover=task.key if ending.stays else "",
             )  # fmt: skip
         repository = names.image(self._settings, task.project, task.function)
         artifact = names.artifact(self._settings, repository, ending.digest)
@@ -161,9 +170,9 @@ class KubeBuilder:
             log.warning("%s: what it built cannot be noted: %s", task.function, error)
         return BuildResult(artifact=artifact, log=lines, seconds=ending.seconds, steps=ending.steps)
 
-    async def _remove(self, key: str) -> None:
+    async def _remove(self, removing: Awaitable[None]) -> None:
         try:
-            await self._jobs.remove(key)
+            await removing
         except KubeError as error:
             quietly(error)
         except NotLeading:
@@ -172,6 +181,12 @@ class KubeBuilder:
 
 def _cached(kept: Kept, seconds: float) -> BuildResult:
     return BuildResult(artifact=kept.artifact, log=kept.log, seconds=seconds, cached=True)
+
+
+def _told_until(function: Function) -> float:
+    """Unix seconds until when the status knows how builds of the function failed; 0 when it knows of none."""
+    report = function.status.build
+    return unix(report.failure.ended_at) if report and report.failure else 0.0
 
 
 def _unavailable(error: Exception) -> BuildResult:

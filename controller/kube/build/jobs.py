@@ -42,6 +42,7 @@ class Ending:
     seconds: float = 0.0
     lines: tuple[str, ...] = ()
     steps: tuple[tuple[str, float], ...] = ()  # as controller.laps
+    stays: bool = False  # its pod has ended and is there: whoever runs this task again reads the same out of it
 
 
 class Jobs:
@@ -51,8 +52,13 @@ class Jobs:
         self._client, self._settings, self._pods, self._clock = client, settings, pods, clock
         self._namespace = settings.namespace
 
-    async def run(self, task: Task, tell: Tell) -> Ending:
-        """The Job of this task to its end, one that runs already included. It stays; see `remove`. Raises KubeError."""
+    async def run(self, task: Task, tell: Tell, since: float = 0.0) -> Ending:
+        """The Job of this task to its end. It stays; see `remove` and `clear`. Raises KubeError.
+
+        One that runs already is followed; one that has ended already is what became of the build, unless it was made before
+        `since` (unix seconds): that is known, and it is built anew.
+        """
+        await self._forget(task.key, since)
         for attempt in range(1, LOST + 1):
             began = await self._ensure(task, tell)
             reading, laps = Reading(), Laps("start", began)
@@ -61,16 +67,28 @@ class Jobs:
                 break
             tell(f"{found.message}; " + ("it is begun anew" if attempt < LOST else "given up"))
             await self.remove(task.key)
-        now = self._clock()
-        told = Ending(seconds=max(0.0, now - began), lines=tuple(reading.tail), steps=laps.stop(now))
+        pod = self._pods.of(task.key)
+        now = _end(pod, self._clock())
+        told = Ending(
+            seconds=max(0.0, now - began), lines=tuple(reading.tail), steps=laps.stop(now), stays=pod is not None and ended(pod)
+        )
         return replace(told, failure=found) if isinstance(found, Failure) else replace(told, digest=found)
 
     async def remove(self, key: str) -> None:
         """The Job, its pod and its Secret. Raises KubeError."""
-        name = names.job_name(key)
-        for resource in (JOBS, SECRETS):
+        await self._delete(key, JOBS, SECRETS)
+
+    async def clear(self, key: str) -> None:
+        """As `remove`, where the pod has ended. Raises KubeError.
+
+        The Secret goes first: whoever makes both anew waits until the Job is gone, and must not lose the new Secret.
+        """
+        await self._delete(key, SECRETS, JOBS)
+
+    async def _delete(self, key: str, *resources: Resource[Any]) -> None:
+        for resource in resources:
             try:
-                await self._client.delete(resource, name, self._namespace)
+                await self._client.delete(resource, names.job_name(key), self._namespace)
             except NotFound:
                 pass  # it is what was wanted
 
@@ -83,11 +101,17 @@ class Jobs:
             while True:
                 found = await self._get(name)
                 if found and not found["metadata"].get("deletionTimestamp"):
-                    tell("the build is under way already")
-                    return datetime.fromisoformat(found["metadata"]["creationTimestamp"]).timestamp()
+                    tell("the build has ended already" if has_ended(found) else "the build is under way already")
+                    return _made(found)
                 if found is None and await self._make(task):
                     return self._clock()
                 await asyncio.sleep(0.5)
+
+    async def _forget(self, key: str, since: float) -> None:
+        """Take away a Job that has ended and was made before: why it failed is known."""
+        found = await self._get(names.job_name(key)) if since else None
+        if found and has_ended(found) and _made(found) <= since:
+            await self.clear(key)
 
     async def _get(self, name: str) -> dict[str, Any] | None:
         try:
@@ -96,6 +120,9 @@ class Jobs:
             return None
 
     async def _make(self, task: Task) -> bool:
+        """Whether it is ours; once the pod of an older Job goes, which would tell its end as that of this one."""
+        await self._pods.synced()
+        await self._pods.until(task.key, lambda pod: pod is None or bool(pod.metadata.deletion_timestamp), GOING)
         secret = render.secret(self._settings, task)
         await self._client.apply(SECRETS, names.job_name(task.key), secret, MANAGER, self._namespace, force=True)
         try:
@@ -178,6 +205,24 @@ class Jobs:
                     return Failure("NotScheduled", f"no node took the build's pod within {limit:g} s: {why or 'see its events'}")
                 return Failure("BuildLost", f"the build's pod is gone: {condition.get('message', '')}")
         return None
+
+
+def has_ended(job: dict[str, Any]) -> bool:
+    """Whether the Job is complete or has failed."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") in ("Complete", "Failed") and each.get("status") == "True" for each in conditions)
+
+
+def _made(job: dict[str, Any]) -> float:
+    """When, in unix seconds."""
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"]).timestamp()
+
+
+def _end(pod: Pod | None, now: float) -> float:
+    """When the executor ended, in unix seconds, where it did long ago: Kubernetes tells whole seconds."""
+    status = container(pod, EXECUTOR) if pod else None
+    done = status.state.terminated if status and status.state else None
+    return min(now, datetime.fromisoformat(done.finished_at).timestamp() + 1.0) if done and done.finished_at else now
 
 
 def quietly(error: KubeError) -> None:

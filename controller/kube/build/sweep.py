@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from controller.kube.build import names
-from controller.kube.build.jobs import JOBS
+from controller.kube.build.jobs import JOBS, has_ended
 from kube.client import Client
 from kube.errors import NotFound
 from kube.model import Metadata
@@ -21,18 +21,13 @@ async def sweep(client: Client, namespace: str, running: Collection[str]) -> int
     secrets = await client.list(SECRETS.decoded_as(Metadata), scope)
     jobs = await client.list(JOBS, scope)
     busy = {names.job_name(key) for key in running}
-    gone = {job["metadata"]["name"] for job in jobs if _ended(job)} - busy
+    gone = {job["metadata"]["name"] for job in jobs if has_ended(job)} - busy
     alive = {job["metadata"]["name"] for job in jobs} - gone
     count = 0
     for resource, found in ((JOBS, gone), (SECRETS, {each.metadata.name for each in secrets} - alive - busy)):
         for name in sorted(found):
             count += await _delete(client, resource, name, namespace)
     return count
-
-
-def _ended(job: dict[str, Any]) -> bool:
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(each.get("type") in ("Complete", "Failed") and each.get("status") == "True" for each in conditions)
 
 
 async def _delete(client: Client, resource: Resource[Any], name: str, namespace: str) -> bool:

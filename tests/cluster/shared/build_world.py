@@ -85,6 +85,9 @@ class World:
 
         self.told.clear()
         result = await self.builder.build(function, tell)
+        if result.leftover:
+            assert await self.jobs(), "a failed build's Job tells it again until somebody says that it is stored"
+            await self.builder.settle(result.leftover)
         print(f"  {function.name}: {result.artifact or f'{result.reason}: {result.message}'} in {result.seconds:.1f} s")
         return result
 

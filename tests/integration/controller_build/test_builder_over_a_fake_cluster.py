@@ -1,117 +1,37 @@
-"""The builder over a fake API server, where a test plays Job controller and kubelet: every way that a Job can go, in no time."""
+"""The builder over a fake API server: every way that a Job can go, in no time."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from controller.kube.build import jobs
-from controller.kube.build.builder import KubeBuilder
-from controller.kube.build.names import Recipe
 from controller.kube.build.pods import Pods
-from controller.kube.build.registry import Registry
-from controller.kube.build.settings import BuildSettings
 from controller.kube.build.sources import KubeSourceStore
 from controller.model import Function, FunctionSpec
-from controller.ports import BuildResult
 from kube.client import Client
 from kube.fake.faults import Refusal
 from kube.fake.server import ApiServer
-from kube.fake.store import Change, Manifest
+from kube.fake.store import Manifest
 from kube.fence import fenced
 from kube.lease import NotLeading
-from tests.shared.oci_registry import MemoryRegistry
-from tests.shared.serving import serving
-
-JOBS, PODS, SECRETS, CONFIG_MAPS = ("batch", "jobs"), ("", "pods"), ("", "secrets"), ("", "configmaps")
-IMAGE = "sha256:" + "ab" * 32
-BUILDS = "cloudbase-builds"
-Play = Callable[["World", Manifest], None]
-
-
-@dataclass
-class World:
-    """A builder, and what the cluster makes of its Jobs."""
-
-    server: ApiServer
-    builder: KubeBuilder
-    sources: KubeSourceStore
-    client: Client
-    settings: BuildSettings
-    registry: Registry
-    images: MemoryRegistry
-    told: list[str] = field(default_factory=list)
-    made: int = 0  # Jobs
-
-    def pod(self, job: Manifest, **status: Any) -> None:
-        """The Job's pod, in this state."""
-        metadata = {"name": f"{job['metadata']['name']}-x", "namespace": BUILDS, "labels": job["metadata"]["labels"]}
-        old = self.server.store.get(PODS, (BUILDS, metadata["name"])) or {"metadata": metadata}
-        self.server.store.put(PODS, {**old, "status": status})
-
-    def ends(self, job: Manifest, code: int, message: str) -> None:
-        state = {"terminated": {"exitCode": code, "message": message, "reason": "Error" if code else "Completed"}}
-        phase = "Failed" if code else "Succeeded"
-        self.pod(job, phase=phase, containerStatuses=[{"name": "kaniko", "state": state}])
-
-    def left(self) -> list[str]:
-        """Jobs and Secrets of builds that are there now."""
-        found = [*self.server.store.all(JOBS), *self.server.store.all(SECRETS)]
-        return [each["metadata"]["name"] for each in found if each["metadata"]["labels"]["cloudbase.dev/kind"] == "build"]
-
-    async def function(self, name: str = "hello") -> Function:
-        return Function(name=name, spec=FunctionSpec(runtime="node", source=await self.sources.put({"index.js": b"1"})))
-
-    async def build(self, name: str = "hello") -> BuildResult:
-        return await self.builder.build(await self.function(name), self.told.append)
-
-
-def run(play: Play, scenario: Callable[[World], Awaitable[None]]) -> None:
-    """The scenario, while `play` is called with every Job that is made, as soon as it is."""
-
-    async def none() -> dict[str, str]:
-        return {}
-
-    async def whole() -> None:
-        async with (
-            asyncio.timeout(100),
-            ApiServer() as server,
-            Client(server.access()) as client,
-            serving(images := MemoryRegistry()) as host,
-        ):
-            registry, settings = Registry(host, none, insecure=True), BuildSettings(registry=f"{host}/f")
-            sources = KubeSourceStore(client, settings, registry)
-            builder = KubeBuilder(client, settings, sources, registry, {"node": Recipe("FROM x", b"")})
-            world = World(server, builder, sources, client, settings, registry, images)
-            server.store.listen(lambda change: _play(world, play, change))
-            following = asyncio.create_task(builder.run())
-            await scenario(world)
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            await registry.close()
-
-    asyncio.run(whole())
-
-
-def _play(world: World, play: Play, change: Change) -> None:
-    if change.collection == JOBS and change.old is None and change.new is not None:
-        world.made += 1
-        play(world, change.new)
-
-
-def well(world: World, job: Manifest) -> None:
-    world.ends(job, 0, f"{IMAGE}\n")
-
-
-def never(world: World, job: Manifest) -> None:
-    """Its pod waits for ever."""
-    world.pod(job, phase="Pending")
+from tests.integration.controller_build.played_jobs import (
+    BUILDS,
+    CONFIG_MAPS,
+    IMAGE,
+    JOBS,
+    PODS,
+    SECRETS,
+    World,
+    badly,
+    never,
+    run,
+    until,
+    well,
+)
 
 
 def test_an_image_is_named_by_its_digest_and_only_its_result_is_left() -> None:
@@ -128,7 +48,7 @@ def test_an_image_is_named_by_its_digest_and_only_its_result_is_left() -> None:
 def test_whoever_wants_the_same_at_once_gets_the_same_job_and_goes_without_ending_it() -> None:
     async def scenario(world: World) -> None:
         both = [asyncio.create_task(world.build(name)) for name in ("one", "other")]
-        await _until(lambda: world.made == 1 and bool(world.server.store.all(PODS)))
+        await until(lambda: world.made == 1 and bool(world.server.store.all(PODS)))
         both[0].cancel()
         await asyncio.wait([both[0]])
         assert world.left(), "the other still wants it"
@@ -139,17 +59,15 @@ def test_whoever_wants_the_same_at_once_gets_the_same_job_and_goes_without_endin
 
 
 def test_a_failure_is_read_from_the_containers_last_words_when_there_is_no_log() -> None:
-    def fails(world: World, job: Manifest) -> None:
-        world.ends(job, 1, "npm error code E401\nerror building image: error building stage: x: exit status 1")
-
     async def scenario(world: World) -> None:
         result = await world.build()
         assert (result.artifact, result.reason, result.may_pass) == ("", "RegistryDenied", False)
+        await world.builder.settle(result.leftover)
         assert world.left() == []
         again = await world.build()
-        assert again.reason == "RegistryDenied" and world.made == 2, "a failure is no result that is kept"
+        assert again.reason == "RegistryDenied" and world.made == 2, "a failure that is stored is built again by who asks for it"
 
-    run(fails, scenario)
+    run(badly, scenario)
 
 
 def test_a_job_that_is_deleted_again_and_again_is_given_up() -> None:
@@ -182,7 +100,7 @@ def test_a_pod_that_no_node_takes_and_an_image_that_cannot_be_pulled_are_told_wh
             patch.setattr(jobs, "LOOK", 0.1)
             patch.setattr(jobs, "PULL_PATIENCE", 0.3)
             building = asyncio.create_task(world.build())
-            await _until(lambda: "waiting: 0/3 nodes: no memory" in world.told)
+            await until(lambda: "waiting: 0/3 nodes: no memory" in world.told)
             job = world.server.store.all(JOBS)[0]
             failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
             world.server.store.put(JOBS, {**job, "status": {"conditions": [failed]}})
@@ -204,7 +122,7 @@ def test_a_pod_that_no_node_takes_and_an_image_that_cannot_be_pulled_are_told_wh
 def test_a_cancelled_build_takes_its_job_along_unless_the_controller_lets_go_or_may_not() -> None:
     async def cancelled(world: World) -> None:
         building = asyncio.create_task(world.build())
-        await _until(lambda: bool(world.server.store.all(PODS)))
+        await until(lambda: bool(world.server.store.all(PODS)))
         building.cancel()
         await asyncio.wait([building])
 
@@ -226,7 +144,7 @@ def test_a_cancelled_build_takes_its_job_along_unless_the_controller_lets_go_or_
 
         with fenced(check):
             building = asyncio.create_task(world.build())
-        await _until(lambda: bool(world.server.store.all(PODS)))
+        await until(lambda: bool(world.server.store.all(PODS)))
         leads = False
         building.cancel()
         await asyncio.wait([building])
@@ -250,10 +168,10 @@ def test_an_api_server_that_is_away_for_a_while_ends_no_build_and_loses_no_image
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(jobs, "LOOK", 0.1)
             building = asyncio.create_task(world.build())
-            await _until(lambda: bool(world.server.store.all(PODS)))
+            await until(lambda: bool(world.server.store.all(PODS)))
             refused = Refusal(503, times=5, verb="get", resource="jobs.batch")
             world.server.faults.refusals.append(refused)
-            await _until(lambda: refused.times == 0)
+            await until(lambda: refused.times == 0)
             world.server.faults.refusals.append(Refusal(503, verb="patch", resource="configmaps"))
             world.ends(world.server.store.all(JOBS)[0], 0, IMAGE)
             assert (await building).artifact and world.made == 1
@@ -272,11 +190,6 @@ def test_a_source_that_is_gone_or_has_no_dockerfile_is_told_without_a_job() -> N
         assert world.made == 0
 
     run(well, scenario)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - it is about another task, which has no event for it
-        await asyncio.sleep(0.01)
 
 
 def test_the_newest_pod_of_a_build_counts() -> None:
@@ -321,7 +234,7 @@ def test_a_source_that_is_stored_again_while_it_is_collected_stays_whole() -> No
     run(well, scenario)
 
 
-def test_a_registry_that_is_away_keeps_what_nobody_needs_until_later() -> None:
+def test_a_registry_that_is_away_keeps_what_nobody_needsuntil_later() -> None:
     async def scenario(world: World) -> None:
         large = KubeSourceStore(world.client, world.settings, world.registry, young=-60.0, in_secret=0)
         digest = await large.put({"index.js": b"1"})

@@ -6,8 +6,9 @@ import asyncio
 
 from msgspec.structs import replace
 
+from controller.errors import StoreFailed
 from controller.memory import MemoryFunctionStore, MemorySourceStore
-from controller.model import Revision, Scaling
+from controller.model import FunctionStatus, Revision, Scaling
 from controller.plan import Rules
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
@@ -284,6 +285,30 @@ def test_a_build_that_may_pass_is_tried_again_when_it_is_due_though_the_controll
             assert w.condition("Built").status == "True"
             report = w.function.status.build
             assert report and report.artifact and report.failure is None
+
+    run(test)
+
+
+def test_what_is_kept_of_a_failed_build_goes_once_its_failure_is_stored_and_not_before() -> None:
+    class FullStore(MemoryFunctionStore):
+        full = True
+
+        async def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
+            if self.full and status.build:
+                raise StoreFailed("no room")
+            await super().set_status(project, name, status)
+
+    async def test(loop: VirtualLoop) -> None:
+        store = FullStore(loop.wall)
+        await store.apply("default", "hello", spec("a"))
+        async with world(loop, store) as w:
+            w.builder.results = {"a": BuildResult(reason="RegistryAway", message="no answer", may_pass=True, leftover="job a")}
+            await asyncio.sleep(4)
+            assert (w.builder.built, w.builder.settled) == (["a"], [])
+            store.full = False
+            await asyncio.sleep(1200)
+            assert len(w.builder.built) > 3
+            assert w.builder.settled == ["job a"] * len(w.builder.built)
 
     run(test)
 
