@@ -60,7 +60,9 @@ def told(event: Event) -> tuple[str, str] | None:
         return (f"  {text}", "progress") if text != "Output" else None  # an empty line of what the build writes
     if kind == "Ready" and status != "True":
         return None
-    mood = "" if status == "True" else "failed" if status == "False" and kind != "Routed" else "progress"
+    if status == "True" or kind == "Subscribed":
+        return f"{kind}: {text}", ""
+    mood = "failed" if status == "False" and kind != "Routed" else "progress"
     return f"{kind}: {text}", mood
 
 

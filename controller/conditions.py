@@ -1,7 +1,8 @@
 """The conditions of a function, each a fact with its reason in words. Pure.
 
 Built: the spec has an artifact. Deployed: the revision of the spec was proven and runs as it should. Routed: some revision
-has the traffic. Ready: the function as last asked for answers; False is final until somebody does something.
+has the traffic. Ready: the function as last asked for answers; False is final until somebody does something. Subscribed, of a
+function of type EVENT alone: its triggers' events come to it, which nothing makes so yet.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from controller.rollout import Rollout, ready
 
 START = 60.0  # seconds after which a new revision that is not ready is called failed; it goes on trying
 WORDS = 2000  # characters of a message
+UNDELIVERED = "nothing delivers the events of its triggers yet; it can be called like any other function"
 
 
 def assess(function: Function, observed: Observed, rollout: Rollout, now: float) -> tuple[Condition, ...]:
@@ -23,7 +25,8 @@ def assess(function: Function, observed: Observed, rollout: Rollout, now: float)
     built = _built(observed, rollout)
     deployed = _deployed(observed, rollout, now)
     routed = _routed(observed, rollout)
-    return transitions(function, (built, deployed, routed, _ready(built, deployed, routed)), now)
+    subscribed = (_condition("Subscribed", "False", "NoDelivery", UNDELIVERED),) if function.spec.type == "EVENT" else ()
+    return transitions(function, (built, deployed, routed, *subscribed, _ready(built, deployed, routed, *subscribed)), now)
 
 
 def deleting(function: Function, now: float) -> tuple[Condition, ...]:
@@ -112,7 +115,7 @@ def _routed(observed: Observed, rollout: Rollout) -> Condition:
     return _condition("Routed", "True", "Routed", f"{routed.name} has the traffic")
 
 
-def _ready(built: Condition, deployed: Condition, routed: Condition) -> Condition:
+def _ready(built: Condition, deployed: Condition, routed: Condition, subscribed: Condition | None = None) -> Condition:
     still = f" ({routed.message})" if routed.status == "True" and routed.reason == "OldRevision" else ""
     for each in (built, deployed, *([routed] if routed.reason == "RevisionMissing" else [])):
         if each.status == "False":
@@ -122,7 +125,7 @@ def _ready(built: Condition, deployed: Condition, routed: Condition) -> Conditio
             return _condition("Ready", "Unknown", each.reason, f"{each.message}{still}")
     if routed.reason == "OldRevision" or routed.status == "False":
         return _condition("Ready", "Unknown", "Switching", routed.message)
-    return _condition("Ready", "True", "Ready", routed.message)
+    return _condition("Ready", "True", "Ready", f"{routed.message}; {subscribed.message}" if subscribed else routed.message)
 
 
 def _since(condition: Condition, before: Condition | None, now: float) -> Condition:

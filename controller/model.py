@@ -90,7 +90,7 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 class Condition(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One fact about a function, in the shape of Kubernetes' metav1.Condition."""
 
-    type: str  # "Built", "Deployed", "Routed", "Ready"
+    type: str  # "Built", "Deployed", "Routed", "Ready"; "Subscribed" of type EVENT
     status: ConditionStatus
     reason: str = ""  # CamelCase, for programs
     message: str = ""  # a sentence, for people

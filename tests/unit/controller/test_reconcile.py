@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from msgspec.structs import replace
 
+from cloudbase.deploying import told
+from controller.conditions import UNDELIVERED
 from controller.errors import StoreFailed
 from controller.memory import MemoryFunctionStore, MemorySourceStore
-from controller.model import FunctionStatus, Revision, Scaling
+from controller.model import FunctionStatus, Revision, Scaling, Trigger
 from controller.plan import Rules
 from controller.ports import BuildResult
 from controller.reconcile import Reconciler
@@ -29,6 +32,21 @@ def test_a_new_function_is_built_started_and_routed() -> None:
             told = [(event.type, event.reason) for event in w.reconciler.progress.history(("default", "hello"))]
             assert ("Build", "Output") in told
             assert told[-1] == ("Ready", "Ready")
+
+    run(test)
+
+
+def test_a_function_that_takes_events_says_that_none_come_yet() -> None:
+    async def test(loop: VirtualLoop) -> None:
+        async with world(loop) as w:
+            await w.store.apply("default", "hello", spec(type="EVENT", triggers=(Trigger(broker="b", subject="s"),)))
+            await asyncio.sleep(0.01)
+            subscribed, ready = w.condition("Subscribed"), w.condition("Ready")
+            assert (subscribed.status, subscribed.reason) == ("False", "NoDelivery")
+            assert subscribed.message == UNDELIVERED
+            assert (ready.status, ready.message) == ("True", f"hello-00001 has the traffic; {subscribed.message}")
+            lines = [told(msgspec.to_builtins(each)) for each in w.reconciler.progress.history(("default", "hello"))]
+            assert (f"Subscribed: {subscribed.message}", "") in lines, "nothing has failed"
 
     run(test)
 
