@@ -60,14 +60,14 @@ class Jobs:
         """
         await self._forget(task.key, since)
         for attempt in range(1, LOST + 1):
-            began = await self._ensure(task, tell)
+            job, began = await self._ensure(task, tell)
             reading, laps = Reading(), Laps("start", began)
-            found = await self._follow(task, reading, laps, tell)
+            found = await self._follow(task.key, job, reading, laps, tell)
             if not isinstance(found, Failure) or found.reason != "BuildLost":
                 break
             tell(f"{found.message}; " + ("it is begun anew" if attempt < LOST else "given up"))
             await self.remove(task.key)
-        pod = self._pods.of(task.key)
+        pod = self._pods.of(task.key, job)
         now = _end(pod, self._clock())
         told = Ending(
             seconds=max(0.0, now - began), lines=tuple(reading.tail), steps=laps.stop(now), stays=pod is not None and ended(pod)
@@ -94,17 +94,17 @@ class Jobs:
 
     # --- making it ---
 
-    async def _ensure(self, task: Task, tell: Tell) -> float:
-        """When the Job that is there now was made, in unix seconds."""
+    async def _ensure(self, task: Task, tell: Tell) -> tuple[str, float]:
+        """The uid of the Job that is there now, and when it was made, in unix seconds."""
         name = names.job_name(task.key)
         async with asyncio.timeout(GOING):
             while True:
                 found = await self._get(name)
                 if found and not found["metadata"].get("deletionTimestamp"):
                     tell("the build has ended already" if has_ended(found) else "the build is under way already")
-                    return _made(found)
-                if found is None and await self._make(task):
-                    return self._clock()
+                    return found["metadata"]["uid"], _made(found)
+                if found is None and (job := await self._make(task)):
+                    return job, self._clock()
                 await asyncio.sleep(0.5)
 
     async def _forget(self, key: str, since: float) -> None:
@@ -119,23 +119,21 @@ class Jobs:
         except NotFound:
             return None
 
-    async def _make(self, task: Task) -> bool:
-        """Whether it is ours; once the pod of an older Job goes, which would tell its end as that of this one."""
-        await self._pods.synced()
-        await self._pods.until(task.key, lambda pod: pod is None or bool(pod.metadata.deletion_timestamp), GOING)
+    async def _make(self, task: Task) -> str:
+        """Its uid; "" when somebody was faster."""
         secret = render.secret(self._settings, task)
         await self._client.apply(SECRETS, names.job_name(task.key), secret, MANAGER, self._namespace, force=True)
         try:
-            await self._client.create(JOBS, render.job(self._settings, task), self._namespace, MANAGER)
+            made = await self._client.create(JOBS, render.job(self._settings, task), self._namespace, MANAGER)
         except AlreadyExists:
-            return False
-        return True
+            return ""
+        return str(made["metadata"]["uid"])
 
     # --- following it ---
 
-    async def _follow(self, task: Task, reading: Reading, laps: Laps, tell: Tell) -> str | Failure:
+    async def _follow(self, key: str, job: str, reading: Reading, laps: Laps, tell: Tell) -> str | Failure:
         """The image's digest, or why there is none."""
-        pod = await self._begun(task.key, tell)
+        pod = await self._begun(key, job, tell)
         if isinstance(pod, Failure):
             return pod
         laps.turn(reading.kind, self._clock())
@@ -145,11 +143,11 @@ class Jobs:
             laps.turn(reading.kind, self._clock())
         name = pod.metadata.name
         try:
-            last = await self._pods.until(task.key, lambda now: ended(now) or now is None or now.metadata.name != name, GOING)
+            last = await self._pods.until(key, job, lambda now: ended(now) or now is None or now.metadata.name != name, GOING)
         except TimeoutError:
             return Failure("BuildLost", "the build's pod does not end though its executor did")
         if last is None or last.metadata.name != name:
-            return await self._vanished(task.key)
+            return await self._vanished(key)
         return self._judge(last, reading)
 
     def _judge(self, pod: Pod, reading: Reading) -> str | Failure:
@@ -162,16 +160,16 @@ class Jobs:
             return Failure("BuildLost", "the build's pod was deleted")
         return verdict.of_pod(pod, reading, self._settings.deadline)
 
-    async def _begun(self, key: str, tell: Tell) -> Pod | Failure:
+    async def _begun(self, key: str, job: str, tell: Tell) -> Pod | Failure:
         """The pod once its executor has started or never will."""
         told, trouble_since = "", 0.0
         while True:
             try:
-                pod = await self._pods.until(key, started, LOOK)
+                pod = await self._pods.until(key, job, started, LOOK)
                 assert pod is not None
                 return pod
             except TimeoutError:
-                pod = self._pods.of(key)
+                pod = self._pods.of(key, job)
             if failure := await self._job_failed(key, pod):
                 return failure
             trouble = verdict.waiting(pod) if pod else None

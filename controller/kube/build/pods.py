@@ -41,23 +41,28 @@ class Pods:
     async def synced(self) -> None:
         await self._informer.wait_synced()
 
-    def of(self, key: str) -> Pod | None:
-        """The pod of a build; the newest, where an older one is still going."""
-        found = [pod for _, pod in self._informer.items() if (pod.metadata.labels or {}).get(names.BUILD) == key]
+    def of(self, key: str, job: str) -> Pod | None:
+        """The pod of a build's Job, by the Job's uid: an older Job's may still be going. The newest, where there are several."""
+        found = [
+            pod
+            for _, pod in self._informer.items()
+            if (pod.metadata.labels or {}).get(names.BUILD) == key
+            and any(each.uid == job for each in pod.metadata.owner_references or ())
+        ]
         return max(
             found, key=lambda pod: (not pod.metadata.deletion_timestamp, pod.metadata.creation_timestamp or ""), default=None
         )
 
-    async def until(self, key: str, condition: Callable[[Pod | None], bool], within: float) -> Pod | None:
-        """The build's pod as soon as the condition holds for it. Raises TimeoutError after `within` seconds."""
+    async def until(self, key: str, job: str, condition: Callable[[Pod | None], bool], within: float) -> Pod | None:
+        """The pod of a build's Job as soon as the condition holds for it. Raises TimeoutError after `within` seconds."""
         changed = asyncio.Event()
         self._waiting.setdefault(key, set()).add(changed)
         try:
             async with asyncio.timeout(within):
-                while not condition(self.of(key)):
+                while not condition(self.of(key, job)):
                     changed.clear()
                     await changed.wait()
-                return self.of(key)
+                return self.of(key, job)
         finally:
             self._waiting[key].discard(changed)
             if not self._waiting[key]:

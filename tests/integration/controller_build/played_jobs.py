@@ -44,7 +44,9 @@ class World:
 
     def pod(self, job: Manifest, **status: Any) -> None:
         """The Job's pod, in this state."""
-        metadata = {"name": f"{job['metadata']['name']}-x", "namespace": BUILDS, "labels": job["metadata"]["labels"]}
+        uid, labels = job["metadata"]["uid"], job["metadata"]["labels"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": uid}
+        metadata = {"name": f"build-{uid}", "namespace": BUILDS, "labels": labels, "ownerReferences": [owner]}
         old = self.server.store.get(PODS, (BUILDS, metadata["name"])) or {"metadata": metadata}
         self.server.store.put(PODS, {**old, "status": status})
 
@@ -54,6 +56,13 @@ class World:
         self.pod(job, phase=phase, containerStatuses=[{"name": "kaniko", "state": state}])
         condition = {"type": "Failed" if code else "Complete", "status": "True"}
         self.server.store.put(JOBS, {**job, "status": {"conditions": [condition]}})
+
+    def stops(self, pod: str) -> None:
+        """Kubernetes collects the pod of a Job that is gone: it ends by a signal, and is there for a while."""
+        if (found := self.server.store.get(PODS, (BUILDS, pod))) is not None:
+            metadata = {**found["metadata"], "deletionTimestamp": "2030-01-01T00:00:00Z"}
+            self.server.store.put(PODS, {**found, "metadata": metadata, "status": {"phase": "Failed"}})
+            asyncio.get_running_loop().call_later(1.0, self.server.store.remove, PODS, (BUILDS, pod))
 
     def another(self) -> KubeBuilder:
         """A builder as after a restart of the controller. Run it."""
@@ -103,8 +112,7 @@ def _play(world: World, play: Play, change: Change) -> None:
         world.made += 1
         play(world, change.new)
     elif change.collection == JOBS and change.new is None and change.old is not None:
-        pod = (BUILDS, f"{change.old['metadata']['name']}-x")  # Kubernetes collects it a little later
-        asyncio.get_running_loop().call_later(0.05, world.server.store.remove, PODS, pod)
+        world.stops(f"build-{change.old['metadata']['uid']}")
 
 
 def well(world: World, job: Manifest) -> None:

@@ -86,6 +86,21 @@ def test_a_job_that_is_deleted_again_and_again_is_given_up() -> None:
     run(vanishes, scenario)
 
 
+def test_a_job_that_is_deleted_is_begun_anew_once_though_its_pod_takes_a_while_to_go() -> None:
+    async def scenario(world: World) -> None:
+        building = asyncio.create_task(world.build())
+        await until(lambda: bool(world.server.store.all(PODS)))
+        (first,) = world.server.store.all(JOBS)
+        world.pod(first, phase="Running", containerStatuses=[{"name": "kaniko", "state": {"running": {}}}])
+        world.server.store.remove(JOBS, (BUILDS, first["metadata"]["name"]))
+        await until(lambda: world.made > 1 and len(world.server.store.all(PODS)) == 1)
+        assert world.made == 2, "what the first one's pod said was taken for the second one's"
+        world.ends(world.server.store.all(JOBS)[0], 0, IMAGE)
+        assert (await building).artifact and world.made == 2
+
+    run(never, scenario)
+
+
 def test_a_pod_that_no_node_takes_and_an_image_that_cannot_be_pulled_are_told_while_they_are_waited_for() -> None:
     def unscheduled(world: World, job: Manifest) -> None:
         conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no memory"}]
@@ -198,12 +213,13 @@ def test_the_newest_pod_of_a_build_counts() -> None:
             pods = Pods(client, BUILDS)
             following = asyncio.create_task(pods.run())
             labels = {"app.kubernetes.io/managed-by": "cloudbase", "cloudbase.dev/kind": "build", "cloudbase.dev/build": "k"}
+            owners = [{"apiVersion": "batch/v1", "kind": "Job", "name": "build-k", "uid": "j"}]
             for name, deleted in (("new", ""), ("going", "2030-01-01T00:00:00Z")):
-                metadata = {"name": name, "namespace": BUILDS, "labels": labels} | (
+                metadata = {"name": name, "namespace": BUILDS, "labels": labels, "ownerReferences": owners} | (
                     {"deletionTimestamp": deleted} if deleted else {}
                 )
                 server.store.put(PODS, {"metadata": metadata})
-            found = await pods.until("k", lambda pod: pod is not None and pod.metadata.name == "new", 10)
+            found = await pods.until("k", "j", lambda pod: pod is not None and pod.metadata.name == "new", 10)
             assert found is not None
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
