@@ -88,6 +88,15 @@ class Client:
         """
         return self._stream(f"{_path(name)}/events", {}, time.monotonic() + within)
 
+    def happened(self, name: str) -> Views:
+        """All events that are known of the function, oldest first, as `events` has them."""
+        items: Views = self._call("GET", f"{_path(name)}/events")[0]["items"]
+        return items
+
+    def happening(self, name: str) -> Iterator[dict[str, str]]:
+        """Events of what was last asked for, and those to come, until the function is gone."""
+        return self._stream(f"{_path(name)}/events", {"follow": "1"})
+
     def logs(self, name: str, follow: bool, tail: int, replica: str = "") -> Iterator[dict[str, str]]:
         """Lines that the function wrote, oldest first: {"time", "replica", "stream", "line"}."""
         return self._stream(f"{_path(name)}/logs", {"follow": "1" if follow else "0", "tail": str(tail), "replica": replica})

@@ -11,8 +11,10 @@ FILE = "cloudbase.toml"  # the function's settings
 
 def expect_folder(folder: Path) -> None:
     """Raises Misused where there is none, or where it holds the user's home and no cloudbase.toml says that it is meant."""
+    if folder.exists() and not folder.is_dir():
+        raise Misused(f"{folder} is a file, not a folder", "give the function's folder")
     if not folder.is_dir():
-        raise Misused(f"{folder} is {'a file, not a folder' if folder.exists() else 'not there'}", "give the function's folder")
+        raise Misused(f"{folder} is not there", "give the function's folder; `cloudbase update NAME` changes settings without it")
     if _holds_home(folder) and not (folder / FILE).is_file():
         where, verb = folder.resolve(), "is" if folder.resolve() == _home() else "holds"
         raise Misused(

@@ -48,10 +48,10 @@ def command(
 
     With the NAME of a function instead of a folder, what was built of it and waits (`deploy = "manual"`) is released.
     """
-    if _named(folder) and not (name or runtime or image or env):
+    scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
+    if _named(folder) and not (name or runtime or image or env or any(value is not None for value in scaling.values())):
         _release(place, str(folder), wait, timeout, output)
         return
-    scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
     stated, spec = manifest.function(folder, name, runtime, env, scaling, image)
     packed = pack(folder) if manifest.sent(spec) else None
     with connect(place) as client, shown.progress() as progress:

@@ -49,7 +49,7 @@ class FakeApi:
             ("PUT",): self._put,
             ("GET",): self._get,
             ("DELETE",): self._delete,
-            ("GET", "events"): lambda *_: stream(self.events),
+            ("GET", "events"): self._events,
             ("GET", "logs"): lambda *_: stream(self.lines),
             ("GET", "revisions"): lambda *_: Answer(200, json={"items": self.revisions}),
             ("POST", "deploy"): self._asked,
@@ -60,6 +60,10 @@ class FakeApi:
         if name not in self.views and request.method != "PUT":
             return problem(404, f'There is no function "{name}".')
         return method(name, request)
+
+    def _events(self, name: str, request: httpx2.Request) -> Answer:
+        streamed = "text/event-stream" in request.headers["accept"]
+        return stream(self.events) if streamed else Answer(200, json={"items": self.events})
 
     def _asked(self, name: str, request: httpx2.Request) -> Answer:
         self.views[name] |= self.outcome

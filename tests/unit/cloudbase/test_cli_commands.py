@@ -130,8 +130,9 @@ def test_what_makes_no_sense_ends_with_2_before_anything_is_sent(
 
 
 def test_deploying_what_is_no_folder_says_so(run: Run, home: Path) -> None:
+    hint = "give the function's folder; `cloudbase update NAME` changes settings without it"
     done = run("deploy", "nowhere", "--runtime", "node")
-    assert (done.exit_code, done.stderr) == (2, "Error: nowhere is not there\nNext: give the function's folder\n")
+    assert (done.exit_code, done.stderr) == (2, f"Error: nowhere is not there\nNext: {hint}\n")
     write(home / "f", index__js="")
     done = run("deploy", "f/index.js")
     assert (done.exit_code, done.stderr) == (2, "Error: f/index.js is a file, not a folder\nNext: give the function's folder\n")

@@ -45,6 +45,58 @@ def test_revisions_are_a_table_or_json(hello: FakeApi, run: Run) -> None:
     assert '"items"' in run("revisions", "hello", "-o", "json").stdout
 
 
+def test_an_update_changes_what_is_named_and_nothing_else(hello: FakeApi, run: Run) -> None:
+    hello.views["hello"]["spec"] |= {"source": "sha256:a", "env": {"A": "1", "B": "2"}, "scaling": {"min": 0, "max": 4}}
+    hello.seen.clear()
+    done = run("update", "hello", "-e", "C=3", "--unset", "A", "--min", "2")
+    assert (done.exit_code, done.stdout, "Updated hello: ready" in done.stderr) == (0, "http://127.0.0.1:8080/fn/hello\n", True)
+    spec = hello.views["hello"]["spec"]
+    assert (spec["env"], spec["scaling"]) == ({"B": "2", "C": "3"}, {"min": 2, "max": 4})
+    assert (spec["runtime"], spec["source"]) == ("node", "sha256:a")
+    assert [request.method for request in hello.seen] == ["GET", "PUT", "GET", "GET"]
+    hello.views["hello"]["spec"] = {"image": "shop:1"}
+    assert run("update", "hello", "--image", "shop:2", "--no-wait").exit_code == 0
+    assert hello.views["hello"]["spec"]["image"] == "shop:2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["hello"], 2, "nothing is to be changed"),
+        (["hello", "--unset", "NO"], 2, "there is no variable NO to take away\nNext: it has: none"),
+        (["hello", "--image", "shop:2"], 2, "it is built from source, not run from an image"),
+        (["hello", "-e", "A"], 2, "--env 'A' is not NAME=VALUE"),
+        (["nobody", "--min", "1"], 5, 'There is no function "nobody"'),
+    ],
+)
+def test_an_update_that_makes_no_sense_changes_nothing(
+    hello: FakeApi, run: Run, arguments: list[str], code: int, said: str
+) -> None:
+    done = run("update", *arguments)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "PUT" not in [request.method for request in hello.seen]
+
+
+def test_settings_without_a_folder_are_not_taken_for_a_release(hello: FakeApi, run: Run) -> None:
+    (Path.cwd() / "hello").rename(Path.cwd() / "elsewhere")
+    done = run("deploy", "hello", "--min", "2")
+    assert (done.exit_code, "`cloudbase update NAME`" in done.stderr, hello.seen) == (2, True, [])
+
+
+def test_events_are_lines_or_json(hello: FakeApi, run: Run) -> None:
+    hello.events = [
+        {"time": "T1", "type": "Build", "status": "", "reason": "Started", "message": ""},
+        {"time": "T2", "type": "Built", "status": "True", "reason": "Built", "message": "artifact a"},
+    ]
+    lines = "T1 Build Started\nT2 Built True Built: artifact a\n"
+    assert run("events", "hello").stdout == run("events", "hello", "-f").stdout == lines
+    assert json.loads(run("events", "hello", "-o", "json").stdout.splitlines()[1])["message"] == "artifact a"
+    hello.events = []
+    assert "nothing is known to have happened to hello" in run("events", "hello").stderr
+    assert run("events", "nobody").exit_code == 5
+
+
 def test_a_redeployment_is_asked_for_and_followed(hello: FakeApi, run: Run) -> None:
     done = run("redeploy", "hello")
     assert (done.exit_code, "Redeployed hello" in done.stderr) == (0, True)
