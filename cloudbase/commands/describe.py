@@ -45,7 +45,9 @@ def _facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Scaling", _scaling(scaling)
     yield "Resources", ", ".join(f"{key} {value}" for key, value in spec.get("resources", {}).items())
     yield "Timeout", f"{spec.get('timeout', 60):g} s"
-    yield "Source", spec.get("source", "")
+    yield "Source", _source(spec)
+    if build := status.get("build"):
+        yield "Built", _built(build)
     yield "Updated", f"{view.get('updatedAt', '')} ({shown.ago(view.get('updatedAt', ''))} ago)"
     for key, value in sorted(spec.get("env", {}).items()):
         yield f"Env {key}", value
@@ -55,6 +57,22 @@ def _program(spec: dict[str, Any]) -> str:
     """What runs."""
     what = spec.get("runtime") or f"image {spec.get('image', '')}"
     return f"{what}, entry {spec['entry']}" if spec.get("entry") else what
+
+
+def _source(spec: dict[str, Any]) -> str:
+    """What it is built from; nothing of an image."""
+    git = spec.get("git") or {}
+    if not git:
+        return str(spec.get("source", ""))
+    return " ".join([git["url"], *(f"{key} {git[key]}" for key in ("ref", "path") if git.get(key))])
+
+
+def _built(build: dict[str, Any]) -> str:
+    """How the last build ended."""
+    failure = build.get("failure")
+    how = f"failed, {failure.get('reason')}" if failure else "found done" if build.get("cached") else "done"
+    commit = f", commit {build['commit']}" if build.get("commit") else ""
+    return f"{how} in {build.get('seconds', 0):g} s{commit}"
 
 
 def _scaling(scaling: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx2
@@ -164,6 +165,22 @@ def test_an_empty_list_says_how_to_begin(run: Run) -> None:
     done = run("list")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "cloudbase init" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        ({"artifact": "x@sha256:a", "seconds": 12.5, "commit": "c0ffee"}, "done in 12.5 s, commit c0ffee"),
+        ({"artifact": "x@sha256:a", "seconds": 0.0, "cached": True}, "found done in 0 s"),
+        ({"seconds": 3.1, "failure": {"reason": "SyntaxError"}}, "failed, SyntaxError in 3.1 s"),
+    ],
+)
+def test_describe_shows_what_was_built_of_what(run: Run, api: FakeApi, build: dict[str, Any], said: str) -> None:
+    git = {"url": "https://git.example.com/shop", "ref": "main", "path": "cart"}
+    api.views["shop"] = view("shop", {"runtime": "node", "git": git})
+    api.views["shop"]["status"]["build"] = build
+    facts = dict(line.split(":", 1) for line in run("describe", "shop").stdout.splitlines() if ":" in line)
+    assert (facts["Source"].strip(), facts["Built"].strip()) == ("https://git.example.com/shop ref main path cart", said)
 
 
 def test_describe_shows_settings_and_conditions(run: Run, api: FakeApi) -> None:
