@@ -129,11 +129,7 @@ def connected(origin: Origin) -> bool:
 
 
 def test_a_function_that_answers_byte_by_byte_is_passed_on_as_it_comes(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET)
     function.head()
     for at in range(len(OK)):
         function.send(OK[at : at + 1])
@@ -211,11 +207,7 @@ def pushed(send: object, most: int, patience: float = 0.2) -> int:
 
 
 def test_a_function_that_takes_a_request_and_says_nothing_is_504(world: World) -> None:
-    origin = world.origin()
-    world.put(origin, timeout=0.3)
-    client = world.client()
-    client.send(POST)
-    function = origin.accept()
+    client, function = world.asked(POST, timeout=0.3)
     function.until(b"abc")
     assert client.answer()[0].startswith(b"HTTP/1.1 504")
     assert function.ended()

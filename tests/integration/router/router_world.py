@@ -178,6 +178,14 @@ class World:
         self._closing.append(wire)
         return wire
 
+    def asked(self, request: bytes, *, path: str = "", **settings: Any) -> tuple[Wire, Wire]:
+        """A client that has sent this, and the connection of a function that it comes to; on a unix socket at `path`."""
+        origin = self.origin(path)
+        self.put(origin, **settings)
+        client = self.client()
+        client.send(request)
+        return client, origin.accept()
+
     def present(self) -> tuple[int, int]:
         """In flight and waiting, over all routes."""
 

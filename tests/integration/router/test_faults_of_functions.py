@@ -181,11 +181,7 @@ def test_a_function_that_stays_unreachable_is_a_bad_gateway(worlds: Callable[[Se
 
 
 def test_a_function_that_does_not_answer_is_given_up_at_the_deadline(world: World) -> None:
-    origin = world.origin()
-    world.put(origin, timeout=0.2)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET, timeout=0.2)
     function.head()
     assert client.answer()[0].startswith(b"HTTP/1.1 504 ")
     assert function.ended()
@@ -193,11 +189,7 @@ def test_a_function_that_does_not_answer_is_given_up_at_the_deadline(world: Worl
 
 
 def test_a_response_that_stalls_is_cut_after_the_idle_timeout(world: World) -> None:
-    origin = world.origin()
-    world.put(origin, idle_timeout=0.2)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET, idle_timeout=0.2)
     function.head()
     function.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
     client.head()
@@ -220,11 +212,7 @@ def test_a_fin_behind_a_request_is_answered_unless_the_owner_cancels_on_it(world
     assert client.answer()[1] == b"ok"
     assert client.ended()
 
-    origin = world.origin()
-    world.put(origin, client_abort="fin")
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET, client_abort="fin")
     function.head()
     client.sock.shutdown(socket.SHUT_WR)
     assert function.ended()

@@ -18,11 +18,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 def served(world: World, request: bytes = GET, answer: bytes = OK) -> tuple[Wire, Wire, bytes]:
     """A client and an origin with one request behind them; and the head that the origin saw."""
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(request)
-    function = origin.accept()
+    client, function = world.asked(request)
     head = function.head()
     function.send(answer)
     client.answer()
@@ -53,22 +49,14 @@ def test_connections_are_kept_and_used_again_on_both_sides(world: World) -> None
 
 
 def test_a_function_may_listen_on_a_unix_socket(world: World, tmp_path: Path) -> None:
-    origin = world.origin(str(tmp_path / "f.sock"))
-    world.put(origin)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET, path=str(tmp_path / "f.sock"))
     function.head()
     function.send(OK)
     assert client.answer()[1] == b"ok"
 
 
 def test_pipelined_requests_are_answered_in_order(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET + b"GET /fn/nope HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + GET)
-    function = origin.accept()
+    client, function = world.asked(GET + b"GET /fn/nope HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + GET)
     function.head()
     function.send(OK)
     function.head()
@@ -98,11 +86,7 @@ def test_bodies_by_length_arrive_whole_in_both_directions(world: World, size: in
 
 
 def test_a_chunked_request_is_framed_anew_with_its_trailers(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhel")
-    function = origin.accept()
+    client, function = world.asked(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhel")
     assert b"Transfer-Encoding: chunked\r\n" in function.head()
     assert function.until(b"hel\r\n") == b"3\r\nhel\r\n"
     client.send(b"lo\r\n0\r\nX-Sum: 1\r\nContent-Length: 7\r\n\r\n")
@@ -112,11 +96,7 @@ def test_a_chunked_request_is_framed_anew_with_its_trailers(world: World) -> Non
 
 
 def test_a_chunked_response_is_streamed_as_it_comes(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET)
     function.head()
     function.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\none\r\n")
     assert b"Trailer" not in client.head()
@@ -128,11 +108,7 @@ def test_a_chunked_response_is_streamed_as_it_comes(world: World) -> None:
 
 
 def test_an_http_1_0_client_gets_a_chunked_response_until_the_connection_closes(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(b"GET /fn/hello HTTP/1.0\r\n\r\n")
-    function = origin.accept()
+    client, function = world.asked(b"GET /fn/hello HTTP/1.0\r\n\r\n")
     assert b"\r\nHost: " in function.head()
     function.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n")
     head = client.head()
@@ -141,11 +117,7 @@ def test_an_http_1_0_client_gets_a_chunked_response_until_the_connection_closes(
 
 
 def test_a_response_that_ends_with_its_connection_is_chunked_to_the_client(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET)
     function.head()
     function.send(b"HTTP/1.1 200 OK\r\n\r\nabc")
     assert b"Transfer-Encoding: chunked\r\n" in client.head()
@@ -163,11 +135,7 @@ def test_a_response_that_ends_with_its_connection_is_chunked_to_the_client(world
     ],
 )
 def test_answers_without_a_body_leave_the_connections_in_step(world: World, method: bytes, answer: bytes) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET.replace(b"GET", method))
-    function = origin.accept()
+    client, function = world.asked(GET.replace(b"GET", method))
     function.head()
     function.send(answer)
     assert client.head().split(b"\r\n")[0] == answer.split(b"\r\n")[0]
@@ -178,11 +146,7 @@ def test_answers_without_a_body_leave_the_connections_in_step(world: World, meth
 
 
 def test_expect_continue_and_early_hints_reach_the_client_in_time(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-    function = origin.accept()
+    client, function = world.asked(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert b"Expect: 100-continue\r\n" in function.head()
     function.send(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert client.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -194,11 +158,7 @@ def test_expect_continue_and_early_hints_reach_the_client_in_time(world: World) 
 
 
 def test_a_websocket_tunnel_carries_bytes_both_ways_until_both_sides_end(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\nearly")
-    function = origin.accept()
+    client, function = world.asked(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\nearly")
     head = function.head()
     assert b"Connection: Upgrade\r\nUpgrade: websocket\r\n" in head
     function.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhi")
@@ -217,11 +177,9 @@ def test_a_websocket_tunnel_carries_bytes_both_ways_until_both_sides_end(world: 
 
 
 def test_a_tunnel_whose_function_hangs_up_for_good_is_over_without_a_word_of_the_client(world: World, tmp_path: Path) -> None:
-    origin = world.origin(str(tmp_path / "s"))  # a unix socket tells a full hang-up at once, and again and again
-    world.put(origin)
-    client = world.client()
-    client.send(GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n")
-    function = origin.accept()
+    client, function = world.asked(
+        GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n", path=str(tmp_path / "s")
+    )  # a unix socket tells a full hang-up at once, and again and again
     function.head()
     function.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     client.head()
@@ -239,11 +197,7 @@ def test_an_upgrade_to_a_protocol_that_is_not_listed_is_not_offered_to_the_funct
 
 
 def test_a_101_that_nobody_asked_for_is_a_bad_gateway(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(GET)
-    function = origin.accept()
+    client, function = world.asked(GET)
     function.head()
     function.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     assert client.answer()[0].startswith(b"HTTP/1.1 502 ")
@@ -251,11 +205,7 @@ def test_a_101_that_nobody_asked_for_is_a_bad_gateway(world: World) -> None:
 
 
 def test_an_answer_before_the_whole_request_ends_both_connections_in_order(world: World) -> None:
-    origin = world.origin()
-    world.put(origin)
-    client = world.client()
-    client.send(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
-    function = origin.accept()
+    client, function = world.asked(b"POST /fn/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
     function.head()
     function.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
     assert client.answer()[1] == b"no"
