@@ -37,6 +37,7 @@ class Target(NamedTuple, Generic[K]):
     key: K
     policy: Policy
     ready: int  # replicas that take requests now
+    unreachable: int = 0  # others that are counted as replicas where they run, and cannot be reached
 
 
 class Explanation(NamedTuple):
@@ -62,6 +63,7 @@ class _State:
     changes: dict[str, int] = field(default_factory=dict)  # rule -> times that it changed the number of replicas
     latest: tuple[Decision, Load] | None = None
     told_at: float = 0.0
+    unreachable: int = 0  # replicas, as it was told last
     ready_since: float | None = None  # monotonic seconds: since when there is a replica; None: there is none
     history: deque[Explanation] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -151,12 +153,19 @@ class Loop(Generic[K]):
             load = replace(load, idle_for=min(load.idle_for, now - state.ready_since))
         before = state.memory.held(load)
         decision, state.memory = decide(target.policy, load, state.memory, now)
+        if target.unreachable:
+            decision = replace(decision, reason=f"{decision.reason}; {target.unreachable} more cannot be reached")
         state.latest = (decision, load)
-        if decision.replicas != before:
-            log.info("%s: %d -> %d (%s)", target.key, before, decision.replicas, decision.reason)
-            state.changes[decision.rule] = state.changes.get(decision.rule, 0) + 1
-            state.history.append(Explanation(self._wall(), before, decision, load))
+        if decision.replicas != before or target.unreachable != state.unreachable:
+            self._note(target.key, state, Explanation(self._wall(), before, decision, load))
         elif decision.replicas == target.ready or now - state.told_at < REPEAT:
             return
-        state.told_at = now
+        state.told_at, state.unreachable = now, target.unreachable
         self._scaler.scale_to(target.key, decision.replicas, decision.reason)
+
+    def _note(self, key: K, state: _State, change: Explanation) -> None:
+        before, decision = change.before, change.decision
+        log.info("%s: %d -> %d (%s)", key, before, decision.replicas, decision.reason)
+        if decision.replicas != before:
+            state.changes[decision.rule] = state.changes.get(decision.rule, 0) + 1
+        state.history.append(change)

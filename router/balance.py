@@ -3,7 +3,8 @@
 Least in flight of two random choices (Mitzenmacher 2001), a hard limit for each endpoint, suspects avoided for a while but never
 all of them, another endpoint first on a second try, draining endpoints only when nothing else is left. When a suspect's time is
 over one request tries it, and each that fails doubles that time: of a pod that has vanished from the network without a word, all
-but a few requests notice nothing. Randomness is an argument: a function that returns a float in [0, 1), as `random.random` does.
+but a few requests notice nothing. One of which nothing at all was heard three times in a row is unreachable: who scales counts
+it as no replica. Randomness is an argument: a function that returns a float in [0, 1), as `random.random` does.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from router.model import Endpoint
 Random = Callable[[], float]
 
 SUSPECT_FOR: Final = 2.0  # seconds that an endpoint is avoided after a connection to it failed, doubled with each further trial
-TRIAL_FOR: Final = 5.0  # seconds that nothing is heard of a trial before another is made; more than connecting may take
+TRIAL_BEYOND: Final = 3.0  # seconds beyond what connecting may take after which a trial that says nothing is followed by another
 SUSPECT_DOUBLED: Final = 4  # times at most: it is tried after 32 s at the latest
+SILENCES: Final = 3  # rounds in a row without any answer, not even a refusal: 12 s of requests, by default
+STALE: Final = 30.0  # seconds beyond its next trial after which it is not known any more that an endpoint is unreachable
 RETRY_SHARE: Final = 0.2  # second sends allowed for each first one
 RETRY_FLOOR: Final = 10.0  # second sends a second that are allowed to a route with little traffic
 RETRY_MOST: Final = 100.0  # second sends that can be saved up
@@ -28,7 +31,11 @@ _MASK: Final = (1 << 64) - 1
 class Upstream:
     """What a worker knows of one endpoint. The wire keeps its idle connections in `idle`, newest last."""
 
-    __slots__ = ("address", "draining", "gone", "idle", "in_flight", "limit", "seed", "strikes", "suspect_until", "trial")
+    # fmt: off
+    __slots__ = (
+        "address", "draining", "gone", "idle", "in_flight", "limit", "seed", "silences", "strikes", "suspect_until", "trial",
+    )
+    # fmt: on
 
     def __init__(self, address: str, limit: int = 0) -> None:
         self.address = address  # as router.model.Endpoint.address
@@ -37,6 +44,7 @@ class Upstream:
         self.idle: list[Any] = []
         self.suspect_until = 0.0  # 0 when it is none
         self.strikes = 0  # rounds in which it could not be connected to since it last could
+        self.silences = 0  # the last of those rounds, as many as nothing was heard in: a refusal is a word of its host
         self.trial = False  # one request tries it, and the others wait for what comes of that
         self.draining = False
         self.gone = False  # not in the route any more: what is in flight may finish, `idle` takes nothing
@@ -49,11 +57,13 @@ class Upstreams:
     `ready` are those that new requests go to: the ones that do not drain or, when there is none, the ones that do.
     """
 
-    __slots__ = ("_suspects", "all", "ready")
+    __slots__ = ("_suspects", "_trial_for", "all", "ready")
 
-    def __init__(self) -> None:
+    def __init__(self, connect: float = 2.0) -> None:
+        """`connect`: seconds that one attempt to connect may take."""
         self.all: dict[str, Upstream] = {}
         self.ready: list[Upstream] = []
+        self._trial_for = connect + TRIAL_BEYOND
         self._suspects = False  # at least one of them is
 
     def replace(self, endpoints: Iterable[Endpoint]) -> None:
@@ -100,18 +110,31 @@ class Upstreams:
         """
         key = digest(value)
         candidates = self._candidates(now, avoid)
-        return _tried(max(candidates, key=lambda upstream: mix(upstream.seed ^ key)), now) if candidates else None
+        return self._tried(max(candidates, key=lambda upstream: mix(upstream.seed ^ key)), now) if candidates else None
 
     def in_flight(self) -> dict[str, int]:
         """Requests at each address that has some, also where it left."""
         return {address: upstream.in_flight for address, upstream in self.all.items() if upstream.in_flight}
 
-    def suspect(self, upstream: Upstream, now: float) -> None:
-        """A connection to the endpoint failed: avoid it for a while. Others that were on their way already say nothing new."""
+    def unreachable(self, now: float) -> list[str]:
+        """Addresses of which nothing was heard in SILENCES rounds, the last of them not long ago."""
+        if not self._suspects:
+            return []
+        present = (upstream for upstream in self.all.values() if not upstream.gone and upstream.silences >= SILENCES)
+        return [upstream.address for upstream in present if now < upstream.suspect_until + STALE]
+
+    def suspect(self, upstream: Upstream, now: float, silent: bool = False) -> None:
+        """A connection to the endpoint failed: avoid it for a while. Others that were on their way already say nothing new.
+
+        `silent`: nothing was heard of it, or that nobody knows the way; else its host refused, and so it lives.
+        """
+        if not silent:
+            upstream.silences = 0
         if upstream.suspect_until and not upstream.trial:
             return
         upstream.suspect_until = now + SUSPECT_FOR * 2.0 ** min(upstream.strikes, SUSPECT_DOUBLED)
         upstream.strikes += 1
+        upstream.silences += silent
         upstream.trial = False
         self._suspects = True
 
@@ -119,15 +142,16 @@ class Upstreams:
         """The endpoint took a connection: it is no suspect any more."""
         upstream.suspect_until = 0.0
         upstream.strikes = 0
+        upstream.silences = 0
         upstream.trial = False
         self._suspects = any(other.suspect_until for other in self.all.values())
 
     def _search(self, random: Random, now: float, avoid: Sequence[Upstream]) -> Upstream | None:
         candidates = self._candidates(now, avoid)
         if len(candidates) < 2:
-            return _tried(candidates[0], now) if candidates else None
+            return self._tried(candidates[0], now) if candidates else None
         one, other = (candidates[int(random() * len(candidates))] for _ in range(2))
-        return _tried(other if other.in_flight < one.in_flight else one, now)
+        return self._tried(other if other.in_flight < one.in_flight else one, now)
 
     def _candidates(self, now: float, avoid: Sequence[Upstream]) -> list[Upstream]:
         """Those below their limit, narrowed to untried ones and to ones above suspicion as far as any are left."""
@@ -135,13 +159,12 @@ class Upstreams:
         untried = [upstream for upstream in free if upstream not in avoid] or free
         return [upstream for upstream in untried if upstream.suspect_until <= now] or untried
 
-
-def _tried(upstream: Upstream, now: float) -> Upstream:
-    """The chosen one; a suspect whose time is over is on trial from now on."""
-    if upstream.suspect_until and upstream.suspect_until <= now:
-        upstream.trial = True
-        upstream.suspect_until = now + TRIAL_FOR
-    return upstream
+    def _tried(self, upstream: Upstream, now: float) -> Upstream:
+        """The chosen one; a suspect whose time is over is on trial from now on."""
+        if upstream.suspect_until and upstream.suspect_until <= now:
+            upstream.trial = True
+            upstream.suspect_until = now + self._trial_for
+        return upstream
 
 
 class Weighted(Protocol):

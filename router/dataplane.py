@@ -104,6 +104,10 @@ class DataPlane:
     async def take_stock(self, key: RouteKey) -> None:
         """As router.kube.ports.Plane: `in_flight` is always of now here."""
 
+    def unreachable(self) -> dict[RouteKey, frozenset[str]]:
+        """As router.kube.ports.Plane."""
+        return self.board.unreachable()
+
     def _queued(self, live: Live[Exchange], revision: Revision[Exchange]) -> None:
         """Somebody waits: others may have slots that nobody needs."""
         if live.route.settings.concurrency and len(revision.gate.queue) == 1:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from errno import EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
+from typing import Final
+
+UNANSWERED: Final = frozenset((EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT))  # the host did not say so: nobody reaches it
+
 
 class ProxyError(Exception):
     """A request that gets an answer of our own. `args[0]` is the detail that the client reads; it names nothing internal."""

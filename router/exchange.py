@@ -236,8 +236,9 @@ class Exchange(Attempt):
         self.moved = self.board.clock.now
         self.down.resume()
 
-    def upstream_lost(self, answered: bool, failure: str) -> None:
-        """The stream to the endpoint is gone. `answered`: some of a response had come; `failure`: one of meters.FAILURES."""
+    def upstream_lost(self, answered: bool, failure: str, silent: bool = False) -> None:
+        """The stream to the endpoint is gone. `answered`: some of a response had come; `failure`: one of meters.FAILURES;
+        `silent`: it could not be opened, and not because its host refused."""
         now = self.board.clock.now
         self.up = None
         self.row.failed(failure)
@@ -249,7 +250,7 @@ class Exchange(Attempt):
             self._over(101, now)
             self.down.cut()
         elif self.state == CONNECTING:
-            self._unreachable(now)
+            self._unreachable(now, silent)
         elif not answered and self.held is not None and self._resendable() and self._may_try(now):
             self.row.retried()
             self._elsewhere(now)
@@ -275,7 +276,7 @@ class Exchange(Attempt):
             self._give_up(ResponseTimeout(f"The function did not answer within {seconds:g} s"))
         elif state == CONNECTING and now - self.moved > self.board.patience.connect:
             self._drop_up()
-            self._unreachable(now)
+            self._unreachable(now, silent=True)
         elif state == SENT and not self.whole and not self.stalled and now - self.moved > self.board.patience.body_idle:
             self._give_up(BodyTimeout("The request's body stopped coming"))
 

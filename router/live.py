@@ -28,11 +28,11 @@ class Revision(Generic[W]):
 
     __slots__ = ("gate", "name", "noted", "upstreams", "weight")
 
-    def __init__(self, name: str, room: Room, now: float) -> None:
+    def __init__(self, name: str, room: Room, now: float, connect: float = 2.0) -> None:
         self.name = name
         self.weight = 0
         self.gate: Gate[W] = Gate(now, 0, room)
-        self.upstreams = Upstreams()
+        self.upstreams = Upstreams(connect)
         self.noted: Callable[[], None] | None = None  # called after each departure, while others wait for its slot
 
     def update(self, backend: Backend, concurrency: int, now: float, granted: Mapping[str, int] | None = None) -> list[W]:
@@ -103,10 +103,11 @@ class Going(NamedTuple, Generic[W]):
 class Live(Generic[W]):
     """One entry of the table. Until its first request it is little more than the Route: see `begin`."""
 
-    __slots__ = ("budget", "granted", "only", "open", "resting", "revisions", "room", "route", "row", "sampled")
+    __slots__ = ("_connect", "budget", "granted", "only", "open", "resting", "revisions", "room", "route", "row", "sampled")
 
-    def __init__(self, route: Route, shared: bool = False) -> None:
+    def __init__(self, route: Route, shared: bool = False, connect: float = 2.0) -> None:
         self.route = route
+        self._connect = connect  # seconds that one attempt to connect may take
         self.granted: dict[str, Mapping[str, int]] | None = {} if shared else None  # by revision; None: limits are all ours
         self.only: Revision[W] | None = None  # the one revision that takes requests, when there is just one: nothing to choose
         self.open: tuple[Revision[W], ...] = ()  # the revisions to choose from
@@ -141,7 +142,7 @@ class Live(Generic[W]):
         for name in [*backends, *(name for name in self.revisions if name not in backends)]:
             revision = self.revisions.get(name)
             if revision is None:
-                revision = self.revisions[name] = Revision(name, self.room, now)
+                revision = self.revisions[name] = Revision(name, self.room, now, self._connect)
             backend = backends.get(name) or Backend(name, (), 0)
             granted = None if self.granted is None else self.granted.get(name, {})
             going += [Going(waiter, revision) for waiter in revision.update(backend, route.settings.concurrency, now, granted)]
@@ -207,6 +208,17 @@ class Live(Generic[W]):
             return known.gate.busy + known.gate.exempt
         upstream = known.upstreams.all.get(address)
         return upstream.in_flight if upstream else 0
+
+    def suspicious(self) -> bool:
+        """Some endpoint could not be connected to."""
+        revisions = (self.revisions or {}).values()
+        return any(upstream.strikes for revision in revisions for upstream in revision.upstreams.all.values())
+
+    def unreachable(self, now: float) -> frozenset[str]:
+        """Addresses that nothing was heard of, as `Upstreams.unreachable`."""
+        return frozenset(
+            address for revision in (self.revisions or {}).values() for address in revision.upstreams.unreachable(now)
+        )
 
     def stock(self) -> dict[str, tuple[int, dict[str, int]]]:
         """Requests in flight by revision: all of them, and what is at each address."""

@@ -56,7 +56,7 @@ class Switchboard:
     # fmt: off
     __slots__ = (
         "_going", "_running", "access", "backing_off", "clock", "cold", "connector", "find_name", "hosts", "identity", "meters",
-        "patience", "queued", "random", "scaler", "starting", "table", "waited",
+        "patience", "queued", "random", "scaler", "starting", "suspected", "table", "waited",
     )
     # fmt: on
 
@@ -76,7 +76,7 @@ class Switchboard:
         self.scaler = scaler
         self.patience = patience
         self.connector: Connector
-        self.table: Table[Exchange] = Table()
+        self.table: Table[Exchange] = Table(patience.connect)
         self.find_name = self.table.names.get
         self.hosts = self.table.hosts
         self.access: AccessLog | None = None
@@ -86,6 +86,7 @@ class Switchboard:
             None  # somebody waits before it: others may help
         )
         self.waited: set[Live[Exchange]] = set()  # those that somebody waits for: of 10,000 routes only they are looked at
+        self.suspected: set[Live[Exchange]] = set()  # those with an endpoint that could not be connected to, for `unreachable`
         self.backing_off: set[Exchange] = set()
         self._going: deque[Going[Exchange]] = deque()
         self._running = False
@@ -193,6 +194,17 @@ class Switchboard:
         now = self.clock.now
         self.waited.add(ticket.waiter.live)
         self.start(Going(waiter, revision) for waiter in revision.gate.admit([ticket], now))
+
+    def unreachable(self) -> dict[RouteKey, frozenset[str]]:
+        """Addresses that nothing is heard of any more, of each route that has some."""
+        now, found = self.clock.now, {}
+        for live in list(self.suspected):
+            key = live.route.key
+            if self.table.get(key) is not live or not live.suspicious():
+                self.suspected.discard(live)
+            elif addresses := live.unreachable(now):
+                found[key] = addresses
+        return found
 
     def tick(self) -> None:
         """What is due: waiters past their deadline, wakes, second attempts. Call it often while `restless`, else every 250 ms."""

@@ -26,9 +26,11 @@ class Table(Generic[W]):
     On the warm path use `names.get(raw)`: `raw` are the bytes between `/fn/` and the next `/` or `?`, or the end.
     """
 
-    __slots__ = ("_leaving", "_routes", "called", "hosts", "names", "sampled_at", "shared")
+    __slots__ = ("_connect", "_leaving", "_routes", "called", "hosts", "names", "sampled_at", "shared")
 
-    def __init__(self) -> None:
+    def __init__(self, connect: float = 2.0) -> None:
+        """`connect`: seconds that one attempt to connect may take."""
+        self._connect = connect
         self.names: dict[bytes, Live[W]] = {}
         self.hosts: dict[bytes, Live[W]] = {}
         self.shared = False  # whether routes put from now on take of their hard limits only what they are granted
@@ -74,7 +76,7 @@ class Table(Generic[W]):
         key = route.key
         live = self._routes.get(key)
         if live is None:
-            live = self._leaving.pop(key, None) or Live(route, self.shared)
+            live = self._leaving.pop(key, None) or Live(route, self.shared, self._connect)
             self._routes[key] = live
             if live.revisions is not None:
                 self.called[key] = live

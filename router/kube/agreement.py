@@ -22,6 +22,7 @@ from router.kube.peers.membership import Membership
 from router.kube.peers.ports import Away, Session
 from router.kube.peers.rounds import WORD, Ask, How, Round, State, agreed, answered, decode, encode, over, refused
 from router.kube.ports import Plane
+from router.kube.reach import Reach
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,11 @@ class _Followed:
 class Agreement:
     """Both sides of it. `membership` None: there is no exchange, and nobody to ask."""
 
-    def __init__(self, membership: Membership | None, aside: Aside, plane: Plane, spawn: Spawn) -> None:
+    def __init__(self, membership: Membership | None, aside: Aside, plane: Plane, reach: Reach, spawn: Spawn) -> None:
         self._membership = membership
         self._aside = aside
         self._plane = plane
+        self._reach = reach
         self._spawn = spawn
         self._asked: dict[str, _Asked] = {}  # by number
         self._followed: dict[tuple[str, str], _Followed] = {}  # by namespace and revision
@@ -196,7 +198,7 @@ class Agreement:
                 await self._refuse(followed)
                 return
         else:
-            while any(self._busy(known.ask, address) for _, address in known.ask.pods):  # noqa: ASYNC110 - counters, maybe elsewhere
+            while any(self._holds(known.ask, address) for _, address in known.ask.pods):  # noqa: ASYNC110 - counters, maybe elsewhere
                 await asyncio.sleep(LOOK_AGAIN)
         await self._change(followed, lambda now: answered(now, self._me()))
         await asyncio.sleep(LEFT)
@@ -244,8 +246,9 @@ class Agreement:
         pods = [pod.address for pod in self._aside.pods(ask.route, ask.revision) if pod.address.address in asked]
         self._aside.stand(ask.namespace, ask.revision, pods, ask.how if how else "proven")
 
-    def _busy(self, ask: Ask, address: str) -> int:
-        return self._plane.in_flight(ask.route, ask.revision, address)
+    def _holds(self, ask: Ask, address: str) -> bool:
+        """A pod has something of ours to finish, and can."""
+        return bool(self._plane.in_flight(ask.route, ask.revision, address)) and not self._reach.lost(ask.route, address)
 
     # --- the board ---
 

@@ -28,6 +28,7 @@ from router.kube.peers.ports import Exchange
 from router.kube.peers.roster import TERMS, Terms
 from router.kube.ports import Plane
 from router.kube.prober import Prober
+from router.kube.reach import Reach
 from router.kube.scaler import KubeScaler
 from router.kube.settings import KubeSettings
 from router.kube.sharing import Sharing
@@ -67,7 +68,10 @@ class Control:
         self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership, terms)
         membership = self.company.membership
         self.sharing = Sharing(membership, self.catalog.entries, plane, self.company.lists) if membership else None
-        self.scaler = KubeScaler(client, self.catalog, plane, self.leadership, membership, self._spawn, self._tell_owner)
+        self.reach = Reach()
+        self.scaler = KubeScaler(
+            client, self.catalog, plane, self.leadership, membership, self.reach, self._spawn, self._tell_owner
+        )
         if self.sharing is not None:
             self.scaler.starved = self.sharing.want
         self.autoscaler: Loop[RouteKey] = Loop(self._recorder, self.scaler, self._targets)
@@ -137,6 +141,7 @@ class Control:
             ("cancelled_total", ""): float(self.scaler.writes.cancelled),
             ("probes_passed_total", ""): float(self.prober.passed),
             ("write_failures_total", ""): float(self.scaler.writes.failures),
+            ("unreachable", ""): float(self.reach.count()),
         }
         found.update(self.company.reading())
         if self.sharing is not None:
@@ -178,12 +183,14 @@ class Control:
         """Routes to scale. Samples are taken whether we lead or not: who comes to lead knows the last minute."""
         now = time.monotonic()
         self.company.tick(now, self._plane.samples())
+        self.reach.note([self._plane.unreachable()])
         if not self.leadership.leading:
             return
         for key, entry in self.catalog.entries.items():
             policy = entry.translation.route.policy
             if policy is not None:
-                yield Target(key, policy, entry.translation.ready())
+                missing = self.reach.missing(entry.translation)
+                yield Target(key, policy, entry.translation.ready() - missing, missing)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         guarded = _survived(work)

@@ -27,6 +27,7 @@ from router.kube.model import Pod, Replicas, Standing
 from router.kube.names import DELETION_COST, MANAGER
 from router.kube.peers.rounds import Ask
 from router.kube.ports import Plane
+from router.kube.reach import Reach
 from router.kube.victims import victims
 from router.kube.writer import Writer
 from router.model import RouteKey
@@ -45,8 +46,9 @@ class Lowering:
     """Down and to zero, for the one who leads."""
 
     def __init__(
-        self, client: Client, catalog: Catalog, aside: Aside, others: Others, plane: Plane, leadership: Leadership, writer: Writer
-    ) -> None:
+        self, client: Client, catalog: Catalog, aside: Aside, others: Others, plane: Plane, leadership: Leadership,
+        writer: Writer, reach: Reach,
+    ) -> None:  # fmt: skip
         self._client = client
         self._catalog = catalog
         self._aside = aside
@@ -54,6 +56,7 @@ class Lowering:
         self._plane = plane
         self._leadership = leadership
         self._writer = writer
+        self._reach = reach
 
     async def to_zero(self, key: RouteKey, what: Replicas) -> bool:
         """False: somebody came, and it stays awake. Raises KubeError and NotLeading; what was written then is not known."""
@@ -80,7 +83,7 @@ class Lowering:
         wanted_now = await self._writer.wanted(what)
         await self._plane.take_stock(key)
         pods = self._aside.pods(key, what.revision)
-        going = victims(pods, wanted_now, replicas, lambda pod: self._busy(key, pod))
+        going = victims(pods, wanted_now, replicas, lambda pod: self._busy(key, pod), lambda pod: self._lost(key, pod))
         self._stand(what, going, "draining")
         ask = ask_of(key, what.namespace, what.revision, "draining", [pod.address for pod in going])
 
@@ -116,9 +119,16 @@ class Lowering:
 
     async def _drained(self, key: RouteKey, pods: list[Pod], patience: float, stop: asyncio.Event) -> bool:
         end = time.monotonic() + patience
-        while any(self._busy(key, pod) for pod in pods) and time.monotonic() < end and not stop.is_set():  # noqa: ASYNC110
+        while any(self._holds(key, pod) for pod in pods) and time.monotonic() < end and not stop.is_set():  # noqa: ASYNC110
             await asyncio.sleep(LOOK_AGAIN)
         return not stop.is_set()
+
+    def _holds(self, key: RouteKey, pod: Pod) -> bool:
+        """It has something to finish, and can."""
+        return bool(self._busy(key, pod)) and not self._lost(key, pod)
+
+    def _lost(self, key: RouteKey, pod: Pod) -> bool:
+        return self._reach.lost(key, pod.address.address)
 
     def _busy(self, key: RouteKey, pod: Pod) -> int:
         return self._plane.in_flight(key, pod.revision, pod.address.address)

@@ -25,6 +25,7 @@ FACTS: Final = {  # name -> (kind, label, unit, meaning), as docs/metrics.md lis
     "routers": ("gauge", "", "routers", "routers that are heard over the exchange, this one among them"),
     "exchange_connected": ("gauge", "", "-", "1: the Redis between routers answers"),
     "exchange_losses_total": ("counter", "", "losses", "times that contact with it was lost"),
+    "unreachable": ("gauge", "", "pods", "pods that nothing was heard of in three attempts to connect: they are replaced"),
     "slots": ("gauge", "", "slots", "slots of hard limits that this router has now, where several share them"),
     "slot_changes_total": ("counter", "", "changes", "changes of who has which slots that this router wrote"),
     "wakes_total": ("counter", "", "writes", "writes that woke a Deployment"),

@@ -42,6 +42,9 @@ class Plane(Told, Protocol):
         When the first comes to wait, where limits are shared, the scaler's `wake` is called.
         """
 
+    def unreachable(self) -> Mapping[RouteKey, frozenset[str]]:
+        """Addresses that could not be connected to three times in a row, and not because they refused: nothing was heard."""
+
     async def take_stock(self, key: RouteKey) -> None:
         """After it, `in_flight` tells for a moment what every worker has, each having taken over what was put last."""
 

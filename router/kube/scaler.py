@@ -18,6 +18,7 @@ from router.kube.lowering import Lowering
 from router.kube.model import Fault, Replicas
 from router.kube.peers.membership import Membership
 from router.kube.ports import Plane
+from router.kube.reach import Reach, covered
 from router.kube.shares import divided
 from router.kube.writer import Writer
 from router.model import RouteKey
@@ -44,6 +45,7 @@ class _Resize:
     """A number that is on its way to the API server."""
 
     replicas: int
+    lost: frozenset[str]  # pods that could not be reached then
     stop: asyncio.Event  # another number is wanted meanwhile
     task: asyncio.Task[None]
 
@@ -53,19 +55,20 @@ class KubeScaler:
 
     def __init__(
         self, client: Client, catalog: Catalog, plane: Plane, leadership: Leadership, membership: Membership | None,
-        spawn: Spawn, tell: Callable[[RouteKey, Fault], None],
+        reach: Reach, spawn: Spawn, tell: Callable[[RouteKey, Fault], None],
     ) -> None:  # fmt: skip
         self.writes = Writes()
         self.starved: Callable[[RouteKey], bool] = lambda _: False  # told who waits first: others may have the slots
         self._catalog = catalog
         self._plane = plane
         self._leadership = leadership
+        self._reach = reach
         self._spawn = spawn
         self._tell = tell
         self._writer = Writer(client)
         self._aside = Aside(catalog)
-        self._agreement = Agreement(membership, self._aside, plane, spawn)
-        self._lowering = Lowering(client, catalog, self._aside, self._agreement, plane, leadership, self._writer)
+        self._agreement = Agreement(membership, self._aside, plane, reach, spawn)
+        self._lowering = Lowering(client, catalog, self._aside, self._agreement, plane, leadership, self._writer, reach)
         self._waking: dict[RouteKey, asyncio.Task[None]] = {}
         self._resizing: dict[RouteKey, _Resize] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -84,14 +87,14 @@ class KubeScaler:
         """As router.ports.Scaler. The latest number counts: one that is still waiting for pods to get empty is given up."""
         if not self._leadership.leading or not self._ours(key):
             return
-        before = self._resizing.get(key)
-        if before is not None and before.replicas == replicas:
+        before, lost = self._resizing.get(key), self._lost(key)
+        if before is not None and (before.replicas, before.lost) == (replicas, lost):
             return
         if before is not None:
             before.stop.set()
         stop = asyncio.Event()
         task = self._spawn(self._resize(key, replicas, stop, before.task if before else None))
-        mine = self._resizing[key] = _Resize(replicas, stop, task)
+        mine = self._resizing[key] = _Resize(replicas, lost, stop, task)
         task.add_done_callback(lambda _: self._resizing.pop(key) if self._resizing.get(key) is mine else None)
 
     # --- how ---
@@ -104,6 +107,20 @@ class KubeScaler:
     def _shares(self, key: RouteKey, replicas: int) -> list[tuple[Replicas, int]]:
         entry = self._catalog.entries.get(key)
         return divided(replicas, entry.translation.replicas) if entry else []
+
+    def _lost(self, key: RouteKey, revision: str = "") -> frozenset[str]:
+        """Names of pods, of one revision or of all, that Kubernetes counts as ready and nobody can reach; none that is to go."""
+        entry = self._catalog.entries.get(key)
+        pods = entry.translation.pods if entry else ()
+        stay = (pod for pod in pods if revision in ("", pod.revision) and pod.standing not in ("draining", "shut"))
+        return frozenset(pod.address.pod for pod in stay if pod.address.ready and self._reach.lost(key, pod.address.address))
+
+    def _most(self, key: RouteKey, revision: str) -> int:
+        """The revision's share of the most replicas that the route may have."""
+        entry = self._catalog.entries.get(key)
+        policy = entry.translation.route.policy if entry else None
+        shares = self._shares(key, policy.maximum) if policy else []
+        return next((share for each, share in shares if each.revision == revision), 0)
 
     async def _wake(self, key: RouteKey) -> None:
         entry = self._catalog.entries.get(key)
@@ -133,6 +150,8 @@ class KubeScaler:
     async def _lead(self, key: RouteKey, what: Replicas, replicas: int, stop: asyncio.Event) -> None:
         entry = self._catalog.entries.get(key)
         there = sum(pod.address.ready for pod in entry.translation.pods if pod.revision == what.revision) if entry else 0
+        lost = len(self._lost(key, what.revision))
+        replicas = covered(replicas, self._most(key, what.revision), there - lost, lost)
         done = False
         try:
             if not replicas:

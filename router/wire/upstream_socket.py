@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from router import balance
+from router.errors import UNANSWERED
 from router.exchange import Exchange
 from router.wire.outlet import CLOSED, Outlet
 from router.wire.poller import READ, WRITE
@@ -58,7 +59,7 @@ class UpstreamSocket(Outlet):
         if error in (errno.EINPROGRESS, errno.EALREADY):
             return
         if error:
-            self._lost("connect")
+            self._lost("connect", silent=error in UNANSWERED)
             return
         self.connected = True
         self._set(READ)
@@ -80,7 +81,7 @@ class UpstreamSocket(Outlet):
             self.row.upstream_closed()
             self.pool.closed(self)
 
-    def _lost(self, failure: str, answered: bool = False) -> None:
+    def _lost(self, failure: str, answered: bool = False, silent: bool = False) -> None:
         """The connection is of no use any more: tell the exchange, if there is one."""
         exchange, self.exchange = self.exchange, None
         answered = answered or bool(self.buf) or self.interim > 0 or failure == "malformed"
@@ -88,4 +89,4 @@ class UpstreamSocket(Outlet):
             self.pool.forget(self)
         self.close()
         if exchange is not None:
-            exchange.upstream_lost(answered, failure)
+            exchange.upstream_lost(answered, failure, silent)

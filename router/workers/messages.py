@@ -126,8 +126,14 @@ class Seen(_Message):
     in_flight: Mapping[str, tuple[int, Mapping[str, int]]]  # by revision: all of it, and what is at each address
 
 
+class Unreachable(_Message):
+    """All addresses of which a worker hears nothing, by route; sent when there are others than before."""
+
+    found: tuple[tuple[RouteKey, frozenset[str]], ...]
+
+
 Order = Setup | Put | Remove | Starting | Open | Woken | Scheduled | Lend | Look | Beat | Drain
-Report = Ready | Wake | Need | Seen
+Report = Ready | Wake | Need | Seen | Unreachable
 
 _DEFAULT = Settings()
 _LENGTH = 4  # bytes

@@ -59,6 +59,7 @@ class WorkersPlane:
         self._beating: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._stock = Stocktaking(self.processes)
+        self._unreachable: dict[Process, Mapping[RouteKey, frozenset[str]]] = {}
         self._lending = Lending(self.processes, scaler.wake)
         self.crew: Crew | None = None
 
@@ -117,6 +118,14 @@ class WorkersPlane:
     def need(self, key: RouteKey, revision: str) -> Need:
         """As Plane.need, of a moment ago."""
         return self._lending.needed(key, revision)
+
+    def unreachable(self) -> dict[RouteKey, frozenset[str]]:
+        """As Plane.unreachable, of a moment ago: what any of the workers finds."""
+        total: dict[RouteKey, frozenset[str]] = {}
+        for found in self._unreachable.values():
+            for key, addresses in found.items():
+                total[key] = total.get(key, frozenset()) | addresses
+        return total
 
     async def take_stock(self, key: RouteKey) -> None:
         """As Plane.take_stock."""
@@ -208,10 +217,13 @@ class WorkersPlane:
                 self._lending.need(process, report)
             case messages.Seen():
                 self._stock.answer(process, report)
+            case messages.Unreachable(found):
+                self._unreachable[process] = dict(found)
 
     def _gone(self, process: Process) -> None:
         self._stock.leave(process)
         self._lending.leave(process)
+        self._unreachable.pop(process, None)
         if process.ready:
             self._left(process)
 

@@ -40,6 +40,7 @@ class Worker:
         self._plane: DataPlane
         self._loans: Loans
         self._settings: Settings
+        self._unreachable: dict[RouteKey, frozenset[str]] = {}  # as it was told last
         self._draining: asyncio.Task[None] | None = None
         self._orders: dict[type, Callable[[Any], None]] = {
             messages.Setup: self._set_up,
@@ -114,6 +115,10 @@ class Worker:
     def _beat(self, order: messages.Beat) -> None:
         self._plane.samples()
         self._meters.beat(self.loop.time())
+        found = self._plane.unreachable()
+        if found != self._unreachable:
+            self._unreachable = found
+            self.channel.send(messages.Unreachable(tuple(found.items())))
 
     def _tick(self) -> None:
         self._loans.tick()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.shared.crew_world import KEY, World, run, until
+
+from router.model import RouteKey
+from router.settings import Settings as Limits
 
 Story = Callable[[World], Awaitable[None]]
 
@@ -20,6 +25,41 @@ def play(request: pytest.FixtureRequest) -> Callable[[Story], None]:
 async def begun(world: World, calls: int) -> list[asyncio.Task[int]]:
     """So many requests that are at the function, or wait."""
     return [asyncio.create_task((await world.client()).get()) for _ in range(calls)]
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """An address where connections are neither taken nor refused: the queue of who listens there is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as queue:
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("workers", [0, 2], ids=["one process", "two workers"])
+def test_of_an_address_that_says_nothing_to_three_connections_it_is_known_until_it_is_gone(workers: int) -> None:
+    async def story(world: World) -> None:
+        with black_hole() as nowhere:
+            world.put(world.function.address, nowhere)
+            calls = [await world.client() for _ in range(4)]
+
+            async def found() -> dict[RouteKey, frozenset[str]]:
+                assert await asyncio.gather(*(each.get() for each in calls)) == [200] * 4
+                world.plane.samples()
+                return dict(world.plane.unreachable())
+
+            assert await found() == {}
+            async with asyncio.timeout(60):
+                while await found() != {KEY: frozenset({nowhere})}:  # noqa: ASYNC110 - requests are what finds it
+                    await asyncio.sleep(0.02)
+            world.put(world.function.address)
+            async with asyncio.timeout(60):
+                while await found():  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.02)
+
+    run(story, workers, Limits(connect_timeout=0.05))
 
 
 def test_routes_come_and_go_and_before_all_are_known_nothing_is_not_found(play: Callable[[Story], None]) -> None:

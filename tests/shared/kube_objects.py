@@ -71,6 +71,7 @@ class MemoryPlane:
     shared: bool = False
     grants: dict[tuple[RouteKey, str], dict[str, int]] = field(default_factory=dict)
     load: dict[RouteKey, Sample] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
 
     def put(self, route: Route) -> None:
         self.routes[route.key] = route
@@ -102,6 +103,9 @@ class MemoryPlane:
 
     def need(self, key: RouteKey, revision: str) -> Need:
         return Need(0, {address: count for address, count in self.busy.items() if count}, self.queued, self.since)
+
+    def unreachable(self) -> Mapping[RouteKey, frozenset[str]]:
+        return {key: frozenset(self.lost) for key in self.routes if self.lost}
 
     async def take_stock(self, key: RouteKey) -> None:
         pass

@@ -36,6 +36,12 @@ async def lost_node() -> AsyncIterator[str]:
         await _kubectl("delete", "pods", "--all-namespaces", bound, "--force", "--grace-period=0")
 
 
+async def full(node: str) -> None:
+    """No more pods fit on it. The scheduler has not noticed the loss either, and might put a lost pod's replacement there."""
+    room = json.dumps({"status": {"allocatable": {"pods": "1"}}})
+    await _kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", room)
+
+
 @asynccontextmanager
 async def closed(node: str) -> AsyncIterator[None]:
     """Nothing new is scheduled to a node meanwhile."""

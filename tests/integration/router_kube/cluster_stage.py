@@ -71,6 +71,11 @@ class Stage:
         backends = route.backends if route else ()
         return [("~" if each.draining else "") + each.address for backend in backends for each in backend.endpoints]
 
+    def ready(self) -> int:
+        """Replicas, as the autoscaler saw them last."""
+        standing = self.control.autoscaler.standings().get(KEY)
+        return standing.ready if standing else 0
+
     def writes(self) -> int:
         return sum(call.verb == "patch" and call.resource == SCALE and call.status == 200 for call in self.server.calls)
 

@@ -182,6 +182,67 @@ def test_pods_that_are_not_ready_go_first_and_no_ready_one_is_touched_for_them()
     on_stage(scenario)
 
 
+def test_a_pod_that_nobody_reaches_is_replaced_while_kubernetes_counts_it_and_no_longer() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(2, scale_min="2")
+        stage.plane.lost = {"10.0.0.1:8080"}
+        await stage.wanted(3)
+        await stage.slice(True, True, True)
+        await until(lambda: stage.ready() == 2)  # the lost one not among them
+        assert stage.control.reading()["unreachable", ""] == 1.0
+        assert await stage.replicas() == 3 and stage.writes() == 1
+        await stage.slice(True, False, True)
+        await stage.wanted(2)
+        assert stage.writes() == 2
+        reasons = [each.decision.reason for each in stage.control.autoscaler.explain(KEY)]
+        assert sum("; 1 more cannot be reached" in reason for reason in reasons) == 1
+
+    on_stage(scenario)
+
+
+def test_a_pod_that_is_reached_again_is_trusted_at_once_and_the_surplus_goes_in_order() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(2, scale_min="2")
+        stage.plane.lost = {"10.0.0.1:8080"}
+        await stage.wanted(3)
+        await stage.create(PODS, {"metadata": {"name": "pod-2"}})
+        await stage.slice(True, True, True)
+        stage.plane.busy = {"10.0.0.0:8080": 1, "10.0.0.1:8080": 1}
+        stage.plane.lost = set()
+        await stage.wanted(2)
+        assert stage.endpoints() == ["10.0.0.0:8080", "10.0.0.1:8080", "~10.0.0.2:8080"]
+
+    on_stage(scenario)
+
+
+def test_a_router_that_reaches_nobody_writes_once_and_nothing_goes_beyond_the_maximum() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(2, scale_min="2", scale_max="3")
+        stage.plane.lost = {f"10.0.0.{number}:8080" for number in range(9)}
+        await stage.wanted(3)
+        await stage.slice(True, True, True)
+        await until(lambda: stage.control.reading()["unreachable", ""] == 9.0 and len(stage.endpoints()) == 3)
+        for _ in range(3):
+            stage.control.scaler.scale_to(KEY, 2, "again")
+            await until(lambda: not stage.control.scaler._resizing)
+        assert await stage.replicas() == 3 and stage.writes() == 1
+
+    on_stage(scenario)
+
+
+def test_on_the_way_down_a_pod_that_nobody_reaches_goes_first_and_is_not_waited_for() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(3, scale_min="1")
+        stage.plane.busy = {"10.0.0.0:8080": 5, "10.0.0.1:8080": 9}
+        stage.plane.lost = {"10.0.0.1:8080"}
+        stage.control.reach.note([stage.plane.unreachable()])
+        stage.control.scaler.scale_to(KEY, 1, "less")
+        await stage.wanted(1)
+        assert [await stage.cost(f"pod-{number}") for number in range(3)] == [None, "-1000", "-1000"]
+
+    on_stage(scenario)
+
+
 def test_who_does_not_lead_resizes_nothing_but_wakes() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.route(0)

@@ -19,6 +19,7 @@ class World:
     def __init__(self, policy: Policy, ready: int = 0, start_seconds: int = 2) -> None:
         self.now = 1000.0
         self.ready = ready
+        self.unreachable = 0
         self.policy = policy
         self.start_seconds = start_seconds
         self.asked: list[tuple[int, str]] = []
@@ -30,7 +31,7 @@ class World:
         return self.now
 
     def targets(self) -> Iterable[Target[str]]:
-        return [Target("hello", self.policy, self.ready)]
+        return [Target("hello", self.policy, self.ready, self.unreachable)]
 
     def scale_to(self, key: str, replicas: int, reason: str) -> None:
         assert key == "hello"
@@ -113,6 +114,41 @@ def test_a_decision_that_is_not_fulfilled_is_told_again() -> None:
     for _ in range(25):
         world.second(25.0, 10, 25)
     assert [replicas for replicas, _ in world.asked] == [3, 3, 3]
+
+
+def test_replicas_that_cannot_be_reached_are_told_at_once_and_again_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(Policy(minimum=2, idle_grace=600.0), ready=2, start_seconds=10**6)
+    with caplog.at_level(logging.INFO, "autoscaler.loop"):
+        for _ in range(5):
+            world.second()
+        assert world.asked == []
+        world.ready, world.unreachable = 1, 1
+        for _ in range(12):
+            world.second()
+        assert [replicas for replicas, _ in world.asked] == [2, 2]  # at once, and every ten seconds until it is so
+        world.ready = 2  # another has taken its place
+        for _ in range(30):
+            world.second()
+        assert len(world.asked) == 2
+        world.unreachable = 0  # and it is not counted any more
+        world.second()
+    assert [replicas for replicas, _ in world.asked] == [2, 2, 2]
+    why = "minimum of 2; stable: 0.0 in flight over 60 s, 70 for each replica"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"hello: 2 -> 2 ({why}; 1 more cannot be reached)",
+        f"hello: 2 -> 2 ({why})",
+    ]
+    assert [each.decision.rule for each in world.loop.explain("hello")] == ["minimum", "minimum"]
+    assert world.loop.changes() == {}
+
+
+def test_of_a_replica_that_comes_and_goes_each_change_is_told_once() -> None:
+    world = World(Policy(minimum=1), ready=1, start_seconds=10**6)
+    for second in range(9):
+        lost = second // 3 % 2
+        world.ready, world.unreachable = 1 - lost, lost
+        world.second()
+    assert [replicas for replicas, _ in world.asked] == [1, 1]
 
 
 def test_a_sleeping_route_costs_no_decision() -> None:

@@ -154,10 +154,10 @@ class Far:
         head = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n" % (status, len(body))
         self.exchange.respond(read_response(head), body, True, None)
 
-    def lose(self, answered: bool = False, failure: str = "reset") -> None:
+    def lose(self, answered: bool = False, failure: str = "reset", silent: bool = False) -> None:
         exchange, self.exchange = self.exchange, None
         assert exchange is not None
-        exchange.upstream_lost(answered, failure)
+        exchange.upstream_lost(answered, failure, silent)
 
 
 class World:

@@ -9,15 +9,15 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.balance import RETRY_FLOOR, RetryBudget, Upstreams, choose, share_of
+from router.balance import RETRY_FLOOR, STALE, RetryBudget, Upstreams, choose, share_of
 from router.gate import UNLIMITED
 from router.model import Endpoint
 
 addresses = st.lists(st.integers(1, 250), min_size=1, max_size=12, unique=True)
 
 
-def fleet(*names: str, limit: int = UNLIMITED, draining: str = "") -> Upstreams:
-    upstreams = Upstreams()
+def fleet(*names: str, limit: int = UNLIMITED, draining: str = "", connect: float = 2.0) -> Upstreams:
+    upstreams = Upstreams(connect)
     upstreams.replace([Endpoint(name, name in draining.split()) for name in names])
     for upstream in upstreams.ready:
         upstream.limit = limit
@@ -104,6 +104,75 @@ def test_a_trial_of_which_nothing_is_heard_is_followed_by_another() -> None:
     upstreams.suspect(a, 10.0)
     for now in (12.0, 17.0, 22.0):
         assert Counter(upstreams.pick(random, now) is a for _ in range(50))[True] == 1
+
+
+def test_a_trial_lasts_longer_than_connecting_may_take() -> None:
+    upstreams = fleet("a", "b", connect=20.0)
+    a, random = upstreams.all["a"], Random(5).random
+    upstreams.suspect(a, 10.0)
+    for now, trials in ((12.0, 1), (32.1, 0), (35.0, 1)):
+        assert Counter(upstreams.pick(random, now) is a for _ in range(50))[True] == trials
+
+
+def silent(upstreams: Upstreams, address: str, now: float, rounds: int) -> float:
+    """So many attempts to connect in a row, as early as they are made, that nothing is heard of; returns the time after them."""
+    upstream, random = upstreams.all[address], Random(5).random
+    for _ in range(rounds):
+        now = max(now, upstream.suspect_until)
+        assert not upstream.suspect_until or upstream in {upstreams.pick(random, now) for _ in range(50)}
+        now += 2.0
+        upstreams.suspect(upstream, now, silent=True)
+    return now
+
+
+def test_an_endpoint_that_nothing_is_heard_of_three_times_in_a_row_is_unreachable_after_twelve_seconds() -> None:
+    upstreams = fleet("a", "b")
+    assert upstreams.unreachable(10.0) == []
+    now = silent(upstreams, "a", 10.0, 2)
+    assert upstreams.unreachable(now) == []
+    now = silent(upstreams, "a", now, 1)
+    assert (now, upstreams.unreachable(now)) == (22.0, ["a"])
+
+
+def test_it_stays_unreachable_while_it_is_tried_and_not_for_long_when_nobody_does() -> None:
+    upstreams = fleet("a", "b")
+    now = silent(upstreams, "a", 10.0, 6)
+    assert upstreams.unreachable(now + 32.0) == ["a"]
+    assert upstreams.unreachable(now + 32.0 + STALE) == []
+    silent(upstreams, "a", now + 600.0, 1)
+    assert upstreams.unreachable(now + 602.0) == ["a"]
+
+
+def test_a_connection_makes_it_reachable_at_once_and_so_does_a_refusal() -> None:
+    def connected(them: Upstreams) -> None:
+        them.trust(them.all["a"])
+
+    def refused(them: Upstreams) -> None:
+        them.suspect(them.all["a"], 23.0)
+
+    for heard in (connected, refused):
+        upstreams = fleet("a", "b")
+        silent(upstreams, "a", 10.0, 3)
+        heard(upstreams)
+        assert upstreams.unreachable(23.0) == []
+        silent(upstreams, "a", 100.0, 2)
+        assert upstreams.unreachable(200.0) == []
+
+
+def test_one_that_refuses_is_never_unreachable() -> None:
+    upstreams = fleet("a", "b")
+    for now in range(10, 200):
+        upstreams.pick(Random(now).random, float(now))
+        upstreams.suspect(upstreams.all["a"], float(now))
+    assert upstreams.all["a"].strikes > 3 and upstreams.unreachable(200.0) == []
+
+
+def test_one_that_left_is_not_unreachable_any_more() -> None:
+    upstreams = fleet("a", "b")
+    now = silent(upstreams, "a", 10.0, 3)
+    upstreams.all["a"].in_flight = 1
+    upstreams.replace([Endpoint("b")])
+    assert upstreams.unreachable(now) == []
 
 
 def test_an_endpoint_that_answers_is_trusted_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -253,6 +254,38 @@ def test_a_slot_goes_from_hand_to_hand_without_recursion(world: World) -> None:
     world.pass_time(1)
     assert world.present() == (0, 0)
     assert {kind for exchange in exchanges for kind, _ in world.of(exchange)} == {"problem"}
+
+
+def refused(world: World) -> None:
+    world.streams[-1].lose(failure="connect")
+
+
+def no_way(world: World) -> None:
+    world.streams[-1].lose(failure="connect", silent=True)
+
+
+@pytest.mark.parametrize(("how", "found"), [(None, True), (no_way, True), (refused, False)], ids=["silence", "no way", "refused"])
+def test_of_who_says_nothing_three_times_a_row_it_is_known_that_nobody_reaches_it(
+    world: World, how: Callable[[World], None] | None, found: bool
+) -> None:
+    world.slow.add("a:1")
+    world.put("a:1", timeout=600)
+    assert world.board.unreachable() == {}
+    for _ in range(4):
+        tried = len(world.streams)
+        exchange = world.begin()
+        while len(world.streams) == tried:  # the others wait for what comes of one trial
+            world.pass_time(0.25)
+        if how is None:
+            world.pass_time(2.1)
+            exchange.check(world.clock.now)
+        else:
+            how(world)
+        exchange.client_gone()
+        world.pass_time(32)
+    assert world.board.unreachable() == ({KEY: frozenset({"a:1"})} if found else {})
+    world.board.remove(KEY)
+    assert world.board.unreachable() == {} and not world.board.suspected
 
 
 def test_the_time_budget_covers_waiting_connecting_and_answering(world: World) -> None:

@@ -33,6 +33,12 @@ def test_those_that_were_chosen_before_go_before_any_other() -> None:
     assert names(victims([pod("a", standing="draining"), pod("b"), pod("c")], 3, 2, busy)) == ["a"]
 
 
+def test_those_that_nobody_can_reach_go_before_any_other_however_much_they_have_to_do() -> None:
+    pods = [pod("a"), pod("b"), pod("c", standing="draining")]
+    assert names(victims(pods, 3, 2, busy, lambda each: each.address.pod == "a")) == ["a"]
+    assert names(victims(pods, 3, 1, busy, lambda each: each.address.pod == "a")) == ["a", "c"]
+
+
 def test_replicas_that_are_not_ready_go_first_by_themselves() -> None:
     assert names(victims([pod("a"), pod("b"), pod("c", ready=False, standing="")], 3, 2, busy)) == []
     assert names(victims([pod("a"), pod("b")], 4, 1, busy)) == ["b"]
