@@ -248,7 +248,7 @@ class Agreement:
 
     def _holds(self, ask: Ask, address: str) -> bool:
         """A pod has something of ours to finish, and can."""
-        return bool(self._plane.in_flight(ask.route, ask.revision, address)) and not self._reach.lost(ask.route, address)
+        return bool(self._plane.in_flight(ask.route, ask.revision, address)) and not self._reach.lost_here(ask.route, address)
 
     # --- the board ---
 

@@ -11,7 +11,7 @@ from autoscaler.recorder import Recorder
 from kube.lease import Leadership, steady_clock
 from kube.model import EndpointSlice, SliceEndpoint
 from router.kube.metrics import Reading
-from router.kube.peers.membership import Membership
+from router.kube.peers.membership import Membership, Unreachable
 from router.kube.peers.ports import Exchange
 from router.kube.peers.roster import TERMS, Terms, identity_of, is_of
 from router.model import RouteKey
@@ -48,11 +48,11 @@ class Company:
         if self.membership is not None:
             await self.membership.run()
 
-    def tick(self, now: float, samples: Mapping[RouteKey, Sample]) -> None:
+    def tick(self, now: float, samples: Mapping[RouteKey, Sample], unreachable: Unreachable) -> None:
         """One second is over: record and publish what was seen here, and look whether the others are all heard."""
         self._recorder.record(HERE, now, samples)
         if self.membership is not None:
-            self.membership.publish(now, samples)
+            self.membership.publish(now, samples, unreachable)
         doubt = self._why(now)
         if doubt and not self._doubt:
             log.info("%s: nothing is scaled down", doubt)
@@ -62,6 +62,10 @@ class Company:
         if doubt:
             self._recorder.join(OTHERS, now)
         self._doubt = doubt
+
+    def unreachable(self, now: float) -> list[Unreachable]:
+        """What each of the others cannot reach; whoever leads knows."""
+        return self.membership.unreachable(now) if self.membership is not None else []
 
     def amiss(self) -> list[str]:
         """What its owner should know."""

@@ -182,8 +182,9 @@ class Control:
     def _targets(self) -> Iterator[Target[RouteKey]]:
         """Routes to scale. Samples are taken whether we lead or not: who comes to lead knows the last minute."""
         now = time.monotonic()
-        self.company.tick(now, self._plane.samples())
-        self.reach.note([self._plane.unreachable()])
+        unreachable = self._plane.unreachable()
+        self.company.tick(now, self._plane.samples(), unreachable)
+        self.reach.note(unreachable, self.company.unreachable(now))
         if not self.leadership.leading:
             return
         for key, entry in self.catalog.entries.items():

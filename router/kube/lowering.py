@@ -125,7 +125,7 @@ class Lowering:
 
     def _holds(self, key: RouteKey, pod: Pod) -> bool:
         """It has something to finish, and can."""
-        return bool(self._busy(key, pod)) and not self._lost(key, pod)
+        return bool(self._busy(key, pod)) and not self._reach.lost_here(key, pod.address.address)
 
     def _lost(self, key: RouteKey, pod: Pod) -> bool:
         return self._reach.lost(key, pod.address.address)

@@ -20,12 +20,14 @@ class Reach:
     """What was found last; replaced as a whole, about once a second."""
 
     def __init__(self) -> None:
+        self._here: Found = {}
         self._found: dict[RouteKey, frozenset[str]] = {}
 
-    def note(self, found: Iterable[Found]) -> None:
-        """What each source finds now: one is enough, for it has tried three times."""
+    def note(self, here: Found, elsewhere: Iterable[Found] = ()) -> None:
+        """What this router and each of the others finds now: one is enough, for it has tried three times."""
+        self._here = here
         merged: dict[RouteKey, frozenset[str]] = {}
-        for one in found:
+        for one in (here, *elsewhere):
             for key, addresses in one.items():
                 merged[key] = merged.get(key, frozenset()) | addresses
         self._found = merged
@@ -35,8 +37,12 @@ class Reach:
         return sum(map(len, self._found.values()))
 
     def lost(self, key: RouteKey, address: str) -> bool:
-        """It cannot be reached."""
+        """It cannot be reached, says some router."""
         return address in self._found.get(key, ())
+
+    def lost_here(self, key: RouteKey, address: str) -> bool:
+        """It cannot be reached from here: what is in flight to it will not end."""
+        return address in self._here.get(key, ())
 
     def missing(self, translation: Translation) -> int:
         """Replicas that are in the table for new requests and cannot take any."""

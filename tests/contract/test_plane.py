@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.shared.crew_world import KEY, World, run, until
-
 from router.model import RouteKey
 from router.settings import Settings as Limits
+from tests.shared.crew_world import KEY, World, run, until
 
 Story = Callable[[World], Awaitable[None]]
 

@@ -19,7 +19,7 @@ from autoscaler.model import Sample
 from autoscaler.recorder import Recorder
 from kube.backoff import Backoff
 from kube.lease import steady_clock
-from router.kube.peers.batch import Batch, Row, decode, encode, rows_of
+from router.kube.peers.batch import Batch, Lost, Row, decode, encode, lost_of, rows_of
 from router.kube.peers.ports import Away, Beat, Exchange, Session
 from router.kube.peers.roster import TERMS, Roster, Terms, identity_of
 from router.model import RouteKey
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 PERIOD: Final = 1.5  # seconds until a beat without a batch: those of an autoscaler that runs come once a second
 KEPT: Final = 60  # batches that wait for a board that is away: what was seen meanwhile is sent when it is back
 BACKOFF: Final = Backoff(0.1, 1.5)
+FRESH: Final = 5.0  # seconds that another router's word about whom it cannot reach counts
+
+Unreachable = Mapping[RouteKey, frozenset[str]]  # addresses
 
 
 @dataclass(slots=True)
@@ -43,15 +46,16 @@ class Figures:
 class _Outbox:
     """Our batches that are not on the board yet."""
 
-    waiting: deque[tuple[int, float, list[Row]]] = field(default_factory=lambda: deque(maxlen=KEPT))  # number, at, rows
+    # number, at, rows and lost
+    waiting: deque[tuple[int, float, list[Row], list[Lost]]] = field(default_factory=lambda: deque(maxlen=KEPT))
     count: int = 0
 
-    def put(self, at: float, samples: Mapping[RouteKey, Sample]) -> None:
+    def put(self, at: float, samples: Mapping[RouteKey, Sample], unreachable: Unreachable) -> None:
         self.count += 1
-        self.waiting.append((self.count, at, rows_of(samples)))
+        self.waiting.append((self.count, at, rows_of(samples), lost_of(unreachable)))
 
     def contents(self, now: float) -> list[bytes]:
-        return [encode(Batch(number, now - at, rows)) for number, at, rows in self.waiting]
+        return [encode(Batch(number, now - at, rows, lost)) for number, at, rows, lost in self.waiting]
 
     def sent(self, number: int) -> None:
         while self.waiting and self.waiting[0][0] <= number:
@@ -82,6 +86,7 @@ class Membership:
         self._due = asyncio.Event()
         self._marks: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
+        self._lost_by: dict[str, tuple[float, Unreachable]] = {}  # by member, and when it was so
         self._joined: frozenset[str] = frozenset()
         self._reads = False  # whether the last beat brought others' batches
         self._knew = float("-inf")  # by the steady clock: when we last knew that nobody could begin to wait for what we hold
@@ -92,10 +97,14 @@ class Membership:
     def me(self) -> str:
         return self.roster.me
 
-    def publish(self, at: float, samples: Mapping[RouteKey, Sample]) -> None:
+    def publish(self, at: float, samples: Mapping[RouteKey, Sample], unreachable: Unreachable) -> None:
         """Our batch of the second that ended at `at` (monotonic seconds); sent now, or when the board is back."""
-        self._outbox.put(at, samples)
+        self._outbox.put(at, samples, unreachable)
         self._due.set()
+
+    def unreachable(self, now: float) -> list[Unreachable]:
+        """What each of the others cannot reach, as far as it is known and of now."""
+        return [found for at, found in self._lost_by.values() if now - at <= FRESH]
 
     def doubt(self, seen: list[str], now: float) -> str:
         """Why not every live router's batches are known; "" when they are, as far as the recorder has them."""
@@ -194,6 +203,7 @@ class Membership:
                 self._numbers[member] = batch.number
                 at = now - age - batch.age
                 self._recorder.record(member, at, batch.samples(at))
+                self._lost_by[member] = (at, batch.unreachable())
         expected = self.roster.expected
         for member in expected if self._reads else ():
             self._recorder.join(member, now)
@@ -203,6 +213,7 @@ class Membership:
         known = expected | self.roster.past
         self._marks = {member: mark for member, mark in self._marks.items() if member in known}
         self._numbers = {member: number for member, number in self._numbers.items() if member in known}
+        self._lost_by = {member: found for member, found in self._lost_by.items() if member in expected}
 
     async def _hear(self, session: Session) -> None:
         while True:

@@ -235,7 +235,7 @@ def test_on_the_way_down_a_pod_that_nobody_reaches_goes_first_and_is_not_waited_
         await stage.route(3, scale_min="1")
         stage.plane.busy = {"10.0.0.0:8080": 5, "10.0.0.1:8080": 9}
         stage.plane.lost = {"10.0.0.1:8080"}
-        stage.control.reach.note([stage.plane.unreachable()])
+        stage.control.reach.note(stage.plane.unreachable())
         stage.control.scaler.scale_to(KEY, 1, "less")
         await stage.wanted(1)
         assert [await stage.cost(f"pod-{number}") for number in range(3)] == [None, "-1000", "-1000"]

@@ -151,6 +151,22 @@ def test_the_one_who_leads_knows_what_the_other_counted_and_a_redis_that_was_awa
 
 
 @pytest.mark.slow
+def test_a_pod_that_only_a_router_that_does_not_lead_finds_unreachable_is_replaced(tmp_path: Path) -> None:
+    async def scenario(town: Town) -> None:
+        await town.stage.route(2, scale_min="2")
+        await until(lambda: town.stage_of(2).endpoints() == ["10.0.0.0:8080", "10.0.0.1:8080"])
+        town.planes[1].lost = {"10.0.0.1:8080"}
+        await town.stage.wanted(3)
+        reach = town.controls[0].reach
+        assert reach.lost(KEY, "10.0.0.1:8080") and not reach.lost_here(KEY, "10.0.0.1:8080")
+        town.planes[1].lost = set()
+        await until(lambda: not reach.count())
+        await town.stage.wanted(2)
+        assert town.stage.writes() == 2
+
+    in_town(tmp_path, scenario)
+
+
 def test_who_comes_to_lead_knows_the_last_minute_of_all(tmp_path: Path) -> None:
     async def scenario(town: Town) -> None:
         await town.stage.route(1, scale_min="1", scale_panic_window="1")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from kube_objects import KEY
 
 from router.kube.model import Described, Translation
 from router.kube.reach import Reach, covered
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
+from tests.shared.kube_objects import KEY
 
 numbers = st.integers(0, 50)
 
@@ -19,16 +19,17 @@ def translation(*endpoints: Endpoint, weight: int = 100) -> Translation:
 
 def test_one_router_that_cannot_reach_an_address_is_enough_and_none_is_when_all_can_again() -> None:
     reach = Reach()
-    reach.note([{KEY: frozenset({"a:1"})}, {KEY: frozenset({"b:1"})}, {}])
+    reach.note({KEY: frozenset({"a:1"})}, [{KEY: frozenset({"b:1"})}, {}])
     assert reach.count() == 2 and reach.lost(KEY, "a:1") and reach.lost(KEY, "b:1")
+    assert reach.lost_here(KEY, "a:1") and not reach.lost_here(KEY, "b:1")
     assert not reach.lost(KEY, "c:1") and not reach.lost(RouteKey("*", "default", "other"), "a:1")
-    reach.note([{}, {}])
+    reach.note({}, [{}])
     assert reach.count() == 0 and not reach.lost(KEY, "a:1")
 
 
 def test_missing_are_only_those_that_would_take_new_requests() -> None:
     reach = Reach()
-    reach.note([{KEY: frozenset({"a:1", "b:1", "gone:1"})}])
+    reach.note({KEY: frozenset({"a:1", "b:1", "gone:1"})})
     assert reach.missing(translation(Endpoint("a:1"), Endpoint("b:1", draining=True), Endpoint("c:1"))) == 1
     assert reach.missing(translation(Endpoint("a:1"), weight=0)) == 0
 
