@@ -12,7 +12,7 @@ from typing import Any
 
 from cloudbase import interception
 from cloudbase.errors import Misused
-from cloudbase.interception import ADOPTED, Change, Kind, Manifest, selector_of
+from cloudbase.interception import ADOPTED, Change, Kind, Manifest, kept, selector_of
 from router.kube.annotations import LABEL
 from router.kube.names import DEPLOYMENT, PORT, PREFIX, PROBE, ROUTE, SCALING
 
@@ -52,7 +52,8 @@ def adopt(
     name = wishes.name or _name(deployment)
     if not LABEL.fullmatch(name):
         raise Misused(f"{name!r} cannot be a route's name: it is no DNS label", "name the route with --name")
-    annotations = {DEPLOYMENT: _name(deployment), MINIMUM: "0" if wishes.to_zero else "1"}
+    _expect_free(name, service, services)
+    annotations: dict[str, str | None] = {DEPLOYMENT: _name(deployment), MINIMUM: "0" if wishes.to_zero else "1"}
     port = _port(service, wishes.port)
     if wishes.port:
         annotations[PORT] = wishes.port
@@ -62,6 +63,9 @@ def adopt(
     else:
         plan.warnings.append("no readiness probe: a pod counts as ready as soon as its container runs; give it one")
     annotations |= _other_scaler(deployment, autoscalers, wishes, plan)
+    annotations |= _no_longer(service, annotations)
+    if SCALING not in annotations and _annotations(service).get(SCALING) == "external":
+        plan.warnings.append(f"its annotation {SCALING} = external stays: the router neither resizes nor wakes it")
     if wishes.intercept or interception.state(service):
         _intercept(plan, service, services, {ROUTE: name}, annotations, _name(service) in stale)
     else:
@@ -82,16 +86,15 @@ def undo(deployment: Manifest, services: Iterable[Manifest]) -> Plan:
     asleep = not deployment["spec"].get("replicas", 1)
     wake = [Change("scale", _name(deployment), {"replicas": 1}, ("replicas: 0 -> 1, as nobody would wake it",))] * asleep
     for service in services:
-        annotations = service["metadata"].get("annotations") or {}
+        annotations = _annotations(service)
         if ADOPTED in annotations and annotations.get(DEPLOYMENT) == _name(deployment):
             intercepted = bool(interception.state(service))
             plan.changes += interception.leading_out(service, wake) if intercepted else []
-            plan.changes.append(_give_back(service, json.loads(annotations[ADOPTED])))
+            plan.changes.append(_give_back(service, kept(service)))
             plan.changes += [interception.closing(service)] if intercepted else wake
             wake = []
-    drained = (deployment["metadata"].get("annotations") or {}).get(ADOPTED)
-    if drained is not None:
-        plan.changes.append(_undo_drain(deployment, json.loads(drained)))
+    if drained := kept(deployment):
+        plan.changes.append(_undo_drain(deployment, drained))
     if not plan.changes:
         raise Misused(f"Deployment {_name(deployment)} was not adopted by this command", "")
     plan.changes += wake
@@ -109,6 +112,17 @@ def _give_back(service: Manifest, before: Mapping[str, Any]) -> Change:
 
 def _name(manifest: Manifest) -> str:
     return str(manifest["metadata"]["name"])
+
+
+def _annotations(manifest: Manifest) -> Mapping[str, str]:
+    return manifest["metadata"].get("annotations") or {}
+
+
+def _expect_free(name: str, service: Manifest, services: Iterable[Manifest]) -> None:
+    """Raises Misused where another Service beside it is the route of this name: the older one would stay it."""
+    for each in services:
+        if (each["metadata"].get("labels") or {}).get(ROUTE) == name and _name(each) != _name(service):
+            raise Misused(f"Service {_name(each)!r} is the route {name!r} already", "choose another name with --name")
 
 
 def _service(deployment: Manifest, services: list[Manifest], wanted: str) -> Manifest:
@@ -197,12 +211,19 @@ def _other_scaler(deployment: Manifest, autoscalers: Iterable[Manifest], wishes:
 # --- changing ---
 
 
+def _no_longer(service: Manifest, wanted: Collection[str]) -> dict[str, str | None]:
+    """What an earlier adoption wrote and this one has no reason for, as it was before that: None = it was not there."""
+    before, now = kept(service).get("annotations", {}), _annotations(service)
+    gone = [key for key in (PORT, PROBE, SCALING) if key in before and key not in wanted]
+    return {key: before[key] for key in gone if now.get(key) != before[key]}
+
+
 def _add(
     plan: Plan,
     kind: Kind,
     target: Manifest,
     labels: Mapping[str, str],
-    annotations: Mapping[str, str],
+    annotations: Mapping[str, str | None],
     selector: Mapping[str, str],
 ) -> None:
     """What differs, with what was there before beside it; nothing when nothing differs."""
@@ -212,10 +233,10 @@ def _add(
     new = {key: value for key, value in annotations.items() if old.get(key) != value}
     if not new_labels and not new:
         return
-    first = json.loads(old[ADOPTED]) if ADOPTED in old else {"labels": {}, "annotations": {}}
+    first = kept(target)
     before = {
-        "labels": {**{key: old_labels.get(key) for key in new_labels}, **first["labels"]},
-        "annotations": {**{key: old.get(key) for key in new}, **first["annotations"]},
+        "labels": {**{key: old_labels.get(key) for key in new_labels}, **first.get("labels", {})},
+        "annotations": {**{key: old.get(key) for key in new}, **first.get("annotations", {})},
     } | ({"selector": dict(selector)} if selector else {})
     patch = {"metadata": {"labels": new_labels, "annotations": {**new, ADOPTED: json.dumps(before, sort_keys=True)}}}
     plan.changes.append(Change(kind, _name(target), patch, (*_words("label", new_labels), *_words("annotation", new))))
@@ -226,11 +247,11 @@ def _intercept(
     service: Manifest,
     services: list[Manifest],
     labels: Mapping[str, str],
-    annotations: Mapping[str, str],
+    annotations: Mapping[str, str | None],
     stale: bool,
 ) -> None:
     interception.check(service, services)
-    of_pods = {key: value for key, value in annotations.items() if key in (DEPLOYMENT, PORT)}
+    of_pods = {key: value for key, value in annotations.items() if key in (DEPLOYMENT, PORT) and value is not None}
     plan.changes += interception.direct(service, services, of_pods)
     _add(plan, "service", service, labels, {**annotations, **interception.said_of(service)}, selector_of(service))
     plan.changes += interception.leading_in(service, stale)

@@ -37,13 +37,30 @@ class Change:
     words: tuple[str, ...]
 
 
+def kept(target: Manifest) -> dict[str, Any]:
+    """What was written down of a Service or Deployment when it was adopted; {} when it was not.
+
+    Raises Misused where somebody has changed that.
+    """
+    text = (target["metadata"].get("annotations") or {}).get(ADOPTED, "{}")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Misused(
+            f"{target['metadata']['name']}: its annotation {ADOPTED} is not what was written there: {text[:80]!r}",
+            "remove it, and by hand what else begins with cloudbase.dev/ and is not wanted",
+        )
+    return found
+
+
 def selector_of(service: Manifest) -> Mapping[str, str]:
     """The selector that a Service had before it was intercepted; none of one that we made."""
     own = service["metadata"].get("annotations") or {}
     if DIRECT_OF in own:
         return {}
-    kept = json.loads(own[ADOPTED]).get("selector") if ADOPTED in own else None
-    selector: Mapping[str, str] = kept or service["spec"].get("selector") or {}
+    selector: Mapping[str, str] = kept(service).get("selector") or service["spec"].get("selector") or {}
     return selector
 
 
@@ -90,8 +107,8 @@ def direct(front: Manifest, services: Iterable[Manifest], own: Mapping[str, str]
     if any(each["metadata"]["name"] == name for each in services):
         return []
     selector = dict(selector_of(front))
-    kept = ("name", "port", "targetPort", "protocol", "appProtocol")
-    ports = [{key: port[key] for key in kept if key in port} for port in front["spec"]["ports"]]
+    taken = ("name", "port", "targetPort", "protocol", "appProtocol")
+    ports = [{key: port[key] for key in taken if key in port} for port in front["spec"]["ports"]]
     meta = {"name": name, "annotations": {**own, DIRECT_OF: front["metadata"]["name"]}}
     words = (f"selector {json.dumps(selector)}, as {front['metadata']['name']} has it", f"ports {json.dumps(ports)}")
     return [Change("new service", name, {"metadata": meta, "spec": {"selector": selector, "ports": ports}}, words)]

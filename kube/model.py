@@ -72,6 +72,7 @@ class ServicePort(Struct, frozen=True, gc=False):
 class ServiceSpec(Struct, frozen=True, gc=False):
     type: str = "ClusterIP"  # "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"
     cluster_ip: str = msgspec.field(name="clusterIP", default="")  # "None" = headless
+    cluster_ips: tuple[str, ...] | None = msgspec.field(name="clusterIPs", default=None)  # of both families, the first is that
     external_name: str = ""
     selector: dict[str, str] | None = None
     ports: tuple[ServicePort, ...] | None = None

@@ -44,7 +44,11 @@ class Table(Generic[W]):
 
     def match_host(self, host: bytes) -> Live[W] | None:
         """The route that a Host field means whatever the path: port, a last dot and case do not count."""
-        return self.hosts.get(host.rpartition(b":")[0].lower().rstrip(b".") or host.lower().rstrip(b".")) if self.hosts else None
+        if not self.hosts:
+            return None
+        name, colon, _ = host.rpartition(b":")
+        alone = not colon or host.endswith(b"]")  # a name or an address by itself; "[fd00::9]" has colons and no port
+        return self.hosts.get((host if alone else name).lower().rstrip(b"."))
 
     def get(self, key: RouteKey) -> Live[W] | None:
         """The entry of a route."""

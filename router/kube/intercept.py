@@ -34,10 +34,10 @@ def hosts_of(service: Service, domain: str, bare: bool) -> tuple[str, ...]:
     """Host values that mean it. `bare`: also without its namespace, which only one Service in a cluster can have."""
     name, namespace = service.metadata.name, service.metadata.namespace
     long = f"{name}.{namespace}"
-    address = service.spec.cluster_ip
+    addresses = service.spec.cluster_ips or (service.spec.cluster_ip,)
     return (
         *((name,) if bare else ()), long, f"{long}.svc", f"{long}.svc.{domain}",
-        *(() if address in ("", "None") else (f"[{address}]" if ":" in address else address,)),
+        *(f"[{each}]" if ":" in each else each for each in addresses if each not in ("", "None")),
     )  # fmt: skip
 
 

@@ -97,6 +97,19 @@ def test_an_exec_plugin_is_run_once_and_again_when_its_token_is_rejected(tmp_pat
     with_server(scenario)
 
 
+def test_an_exec_plugin_may_give_a_client_certificate_instead_of_a_token(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[1] / "integration" / "router"
+    texts = {"clientCertificateData": folder / "localhost.pem", "clientKeyData": folder / "localhost.key.pem"}
+    status = {key: path.read_text() for key, path in texts.items()}
+    answer = {"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": status}
+    user = plugin(tmp_path, f"print({json.dumps(answer)!r})")
+
+    access = asyncio.run(Kubeconfig.load(write(tmp_path, "https://127.0.0.1:1", user)))
+
+    assert access.tls() is not None and asyncio.run(access.authorization()) == ""
+    assert (tmp_path / "runs").read_text() == "x"
+
+
 def test_a_plugin_whose_token_has_nearly_run_out_is_run_again(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t")

@@ -152,6 +152,50 @@ def test_an_autoscaler_goes_on_scaling_and_to_zero_beside_it_is_refused() -> Non
         adopt(deployment(), [service()], [HPA], Wishes(to_zero=True))
 
 
+def test_what_an_earlier_adoption_had_a_reason_for_is_given_back_when_that_is_gone() -> None:
+    """An autoscaler that was deleted, a probe that was removed, a port that is not named any more."""
+    what, front = carried_out(adopt(deployment(), [service()], [HPA], Wishes(port="80")), deployment(), service())
+    bare = merged(
+        what,
+        {"spec": {"template": {"spec": {"containers": deployment(readinessProbe={})["spec"]["template"]["spec"]["containers"]}}}},
+    )
+    again = adopt(bare, [front], [], Wishes(to_zero=True))
+    _, later = carried_out(again, bare, front)
+    own = later["metadata"]["annotations"]
+    assert not {"cloudbase.dev/scaling", "cloudbase.dev/port", "cloudbase.dev/readiness-probe"} & own.keys()
+    assert own["cloudbase.dev/scale-min"] == "0"
+    assert "annotation cloudbase.dev/scaling removed" in again.changes[0].words
+    assert adopt(bare, [later], [], Wishes(to_zero=True)).changes == []
+    _, given_back = carried_out(undo(bare, [later]), bare, later)
+    assert given_back["metadata"] == service()["metadata"] | {"annotations": {}}
+
+
+def test_scaling_that_somebody_has_taken_over_by_hand_stays_and_is_told() -> None:
+    front = service()
+    front["metadata"]["annotations"] = {"cloudbase.dev/scaling": "external"}
+    plan = adopt(deployment(), [front], [], Wishes(to_zero=True))
+    _, later = carried_out(plan, deployment(), front)
+    assert later["metadata"]["annotations"]["cloudbase.dev/scaling"] == "external"
+    assert any("neither resizes nor wakes" in warning for warning in plan.warnings)
+
+
+def test_a_name_that_another_service_has_is_refused() -> None:
+    taken = service("older", selector={"app": "older"})
+    taken["metadata"]["labels"]["cloudbase.dev/route"] = "hello"
+    with pytest.raises(Misused, match="Service 'older' is the route 'hello' already"):
+        adopt(deployment(), [service(), taken], [], Wishes())
+    assert adopt(deployment(), [service(), taken], [], Wishes(name="another")).changes
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_what_was_written_down_and_somebody_changed_is_named(text: str) -> None:
+    _, front = carried_out(adopt(deployment(), [service()], [], Wishes()), deployment(), service())
+    front["metadata"]["annotations"]["cloudbase.dev/adopted"] = text
+    for step in (lambda: undo(deployment(), [front]), lambda: adopt(deployment(), [front], [], Wishes(to_zero=True))):
+        with pytest.raises(Misused, match=r"cloudbase\.dev/adopted is not what was written there"):
+            step()
+
+
 @pytest.mark.parametrize(
     ("services", "wishes", "words"),
     [

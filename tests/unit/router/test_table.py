@@ -58,6 +58,15 @@ def test_intercepted_routes_are_found_by_host_and_by_path() -> None:
     assert (table.match_host(b"hello.ns"), len(table)) == (None, 0)
 
 
+def test_an_ipv6_address_in_the_host_field_is_found_with_and_without_a_port() -> None:
+    table: Table[str] = Table()
+    table.put(Route(HELLO, hosts=("[fd00::9]", "10.96.0.9")), NOW)
+    for host in (b"[fd00::9]", b"[FD00::9]:80", b"10.96.0.9", b"10.96.0.9:8080"):
+        assert table.match_host(host) is table.names[b"hello"]
+    for host in (b"[fd00::8]", b"[fd00:", b"fd00::9", b"", b":80"):
+        assert table.match_host(host) is None
+
+
 def test_a_route_of_one_host_is_not_found_by_path() -> None:
     table: Table[str] = Table()
     table.put(Route(RouteKey("Shop.Example", "default", "hello")), NOW)

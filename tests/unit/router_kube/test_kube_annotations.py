@@ -68,6 +68,7 @@ def test_the_usual_target_is_a_part_of_the_hard_limit_where_there_is_one() -> No
         ("upgrades", "web socket/ß", "list protocols"),
         ("scale-min", "-1", "whole number"),
         ("scale-max", "0", "maximum must be at least 1"),
+        ("scale-min", "1000", "maximum must be at least 1 and the minimum"),
         ("scale-metric", "cpu", "concurrency or rps"),
         ("scale-target", "0", "target must be above 0"),
         ("scale-panic-window", "100", "windows must be"),

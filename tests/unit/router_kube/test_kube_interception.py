@@ -45,6 +45,12 @@ def test_an_intercepted_service_is_meant_by_every_name_that_its_callers_have_for
     assert cluster.told == []
 
 
+def test_a_dual_stack_service_is_meant_by_its_addresses_of_both_families() -> None:
+    cluster = Cluster()
+    cluster.apply(front(cluster_ips=("10.96.0.9", "fd00::9")), behind())
+    assert cluster.plane.routes[KEY].hosts[-2:] == ("10.96.0.9", "[fd00::9]")
+
+
 def test_one_that_is_not_intercepted_is_meant_by_its_path_only() -> None:
     for value in ("", "false"):
         cluster = Cluster()
