@@ -1,11 +1,14 @@
 """The CustomResourceDefinitions, made from the same structs that the API reads; `python -m controller.kube.crd DIR` writes them.
 
-What the schema cannot say is told by CEL, and all of it once more, in the API's words, by the webhook.
+What the schema cannot say is told by CEL, and all of it once more, in the API's words, by the webhook. `kubectl explain`
+says of a setting what docs/function.md says.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from controller.kube.names import GROUP, VERSION
 from controller.kube.schema import Schema, schema
 from controller.model import FunctionSpec, FunctionStatus, Revision
 
+PAGE = Path(__file__).parents[2] / "docs" / "function.md"
 _SECONDS: Schema = {"minimum": 0, "maximum": validate.SECONDS}
 _BYTES: Schema = {"format": "int64", "minimum": 0, "maximum": validate.BYTES}
 _REPLICAS: Schema = {"minimum": 0, "maximum": validate.REPLICAS}
@@ -46,7 +50,7 @@ SPEC: dict[str, Schema] = {
             },
         ]
     },
-    "source": {"pattern": r"^(sha256:[0-9a-f]{64})?$"},
+    "source": {"pattern": r"^(sha256:[0-9a-f]{64})?$", "description": "digest of the files that were sent to the API"},
     "image": {"maxLength": 1024},
     "entry": {"maxLength": 1024},
     "env": {"maxProperties": 1000},
@@ -61,11 +65,13 @@ SPEC: dict[str, Schema] = {
     "traffic[].percent": {"minimum": 1, "maximum": 100},
     "traffic[].revision": {"maxLength": 63},
     "triggers": {"maxItems": 100},
+    "resources": {"description": "limits of one replica"},
     "scaling": {
+        "description": "how many replicas there are",
         "x-kubernetes-validations": [
             {"rule": "self.min <= self.max", "message": "min is above max", "fieldPath": ".min"},
             {"rule": "self.initial <= self.max", "message": "initial is above max", "fieldPath": ".initial"},
-        ]
+        ],
     },
     "scaling.min": _REPLICAS,
     "scaling.max": {"minimum": 1, "maximum": validate.REPLICAS},
@@ -85,13 +91,35 @@ SPEC: dict[str, Schema] = {
     "upgrades[]": {"maxLength": 64},
 }
 STATUS: dict[str, Schema] = {
-    "conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-    "observedGeneration": {"format": "int64"},
+    "conditions": {
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "description": "Built, Deployed, Routed and Ready; Subscribed of type EVENT. Each with its reason in words",
+    },
+    "observedGeneration": {"format": "int64", "description": "the generation of the spec that all of this is about"},
+    "revision": {"description": "that has the most traffic"},
+    "replicas": {"description": "that are ready"},
+    "wanted": {"description": "replicas that the autoscaler asked for"},
+    "url": {"description": "where the routers serve it"},
+    "traffic": {"description": "shares of the requests as they are now"},
+    "build": {"description": "what became of the last build"},
+    "build.artifact": {"description": "the image, by digest; empty where the build failed"},
+    "build.commit": {"description": "of a git source: what its ref meant then"},
+    "build.seconds": {"description": "that it took"},
+    "build.cached": {"description": "whether it was found done"},
+    "build.log": {"description": "its last lines"},
+    "build.failure": {"description": "why there is no image"},
 }
 
 
-def function() -> dict[str, Any]:
-    """functions.cloudbase.dev."""
+def explanations(page: str) -> dict[str, str]:
+    """What docs/function.md says of each key of the spec, without markup."""
+    rows = re.findall(r"^\| `([A-Za-z.]+)` \| (?:.*? )?\| (.*) \|$", page, re.MULTILINE)
+    return {key: re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).replace("`", "") for key, text in rows}
+
+
+def function(explained: Mapping[str, str]) -> dict[str, Any]:
+    """functions.cloudbase.dev; `explained` has words for keys of its spec."""
     status = schema(FunctionStatus, STATUS, defaults=False)
     status["properties"]["selector"] = {"type": "string", "description": "of the function's pods, for /scale"}
     columns = [
@@ -108,7 +136,9 @@ def function() -> dict[str, Any]:
         "statusReplicasPath": ".status.replicas",
         "labelSelectorPath": ".status.selector",
     }
-    properties = {"spec": schema(FunctionSpec, SPEC), "status": status}
+    described: dict[str, Schema] = {key: {"description": text} for key, text in explained.items()}
+    more = {key: described.get(key, {}) | SPEC.get(key, {}) for key in described.keys() | SPEC.keys()}
+    properties = {"spec": schema(FunctionSpec, more), "status": status}
     name = {
         "rule": f"size(self.metadata.name) <= {validate.NAME_LENGTH} && self.metadata.name.matches('{_LABEL}')",
         "message": f"name must be a DNS label of at most {validate.NAME_LENGTH} characters, as its revisions' names have to be",
@@ -208,7 +238,7 @@ def files() -> dict[str, str]:
     head = "# Made by `python -m controller.kube.crd helm/cloudbase/crds`.\n"
     return {
         f"{each['metadata']['name']}.yaml": head + yaml.safe_dump(each, sort_keys=False, width=120, allow_unicode=True)
-        for each in (function(), revision())
+        for each in (function(explanations(PAGE.read_text())), revision())
     }
 
 

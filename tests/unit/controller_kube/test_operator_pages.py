@@ -53,6 +53,17 @@ def test_the_charts_crds_are_what_the_structs_say() -> None:
     assert ours == crd.files(), "run: python -m controller.kube.crd helm/cloudbase/crds"
 
 
+def test_every_setting_of_a_function_is_explained() -> None:
+    explained = crd.explanations(
+        "| `git.url` | | a [page](x.md) of `two` |\n| `min` | `[]` | replicas |\n| key | default | meaning |"
+    )
+    assert explained == {"git.url": "a page of two", "min": "replicas"}
+    spec = crd.function(crd.explanations(crd.PAGE.read_text()))["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][
+        "spec"
+    ]
+    assert [name for name, each in spec["properties"].items() if not each.get("description")] == []
+
+
 def test_flags_count_before_variables_and_what_cannot_be_is_named() -> None:
     found = load({"builds": "2"}, {"CONTROLLER_BUILDS": "9", "CONTROLLER_NAMESPACES": "a, b", "CONTROLLER_GRACE_MOST": "60"})
     assert (found.builds, found.namespaces, found.grace_most) == (2, ("a", "b"), 60.0)

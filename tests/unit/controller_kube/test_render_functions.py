@@ -38,7 +38,7 @@ def manifests() -> list[dict[str, Any]]:
         render.backend(OWNER, "hello-00001", IMAGE),
         render.route(OWNER, plan.route(function, backends)),
         render.route(OWNER, plan.route(pinned, backends)),
-        crd.function(),
+        crd.function({}),
         crd.revision(),
     ]
 
