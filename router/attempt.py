@@ -92,23 +92,23 @@ class Attempt:
         idle = upstream.idle
         while idle and not upstream.suspect_until:  # a suspect proves itself by a new connection
             up = idle.pop()
-            if up.expires > now and self._send(up, payload, now):
+            if self._send(up, payload, now):
                 return
             up.abort()
         self._connect(upstream, payload, now)
 
     def _send(self, up: Upward, payload: Buffer, now: float) -> bool:
-        """Send the head and the body so far. False: the stream had been closed before, and took nothing."""
+        """Send the head and the body so far. False: the stream is of no use any more, and took nothing."""
         request = self.request
         fields = request.fields
         self.up = up
-        up.exchange = self  # type: ignore[assignment]
         self.state = SENT
         if not self.whole:
             self.down.resume()  # it may have been paused while the request waited
         if fields.special is not None:
             self._allow_upgrade(fields.special.upgrade)
-        if not up.request(request, self.board.identity.lines(fields.missing, request.segment), payload, self.whole):
+        extra = self.board.identity.lines(fields.missing, request.segment)
+        if not up.request(self, extra, payload, now):  # type: ignore[arg-type]
             return False
         if payload:
             self.held = bytes(payload) if request.method in IDEMPOTENT and len(payload) <= self.board.patience.hold else None

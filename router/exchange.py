@@ -42,18 +42,17 @@ class Exchange(Attempt):
         row = live.row
         if row is None:
             row = board.open(live)
-        settings = live.route.settings
         now = board.clock.now
         self.request = request
         self.live = live
         self.row = row
         self.began = self.moved = now
-        self.deadline = now + settings.timeout
+        self.deadline = now + live.timeout
         self.whole = whole
         self.received = size = len(payload)
         self.sent = 0
-        if settings.body_limit or settings.sticky:
-            self._apply(settings)
+        if live.looked_into:
+            self._apply(live.route.settings)
         revision = live.only or live.choose(share_of(self.sticky) if self.sticky else board.random())
         if revision is None:
             self._usual()
@@ -295,17 +294,18 @@ class Exchange(Attempt):
         up = self.up
         self.up = None
         if self.whole:
-            up.release()  # type: ignore[union-attr]
+            up.release(now)  # type: ignore[union-attr]
         else:
             up.abort()  # type: ignore[union-attr]
         self._over(self.response.status, now)
-        self.down.finished()
+        self.down.finished(now)
 
     def tunnel_over(self) -> None:
         """Both sides have ended, or the function takes no more either: what is out for the client still goes out."""
+        now = self.board.clock.now
         self._drop_up()
-        self._over(101, self.board.clock.now)
-        self.down.finished()
+        self._over(101, now)
+        self.down.finished(now)
 
 
 _LOST: Final = {

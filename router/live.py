@@ -103,10 +103,15 @@ class Going(NamedTuple, Generic[W]):
 class Live(Generic[W]):
     """One entry of the table. Until its first request it is little more than the Route: see `begin`."""
 
-    __slots__ = ("_connect", "budget", "granted", "only", "open", "resting", "revisions", "room", "route", "row", "sampled")
+    # fmt: off
+    __slots__ = (
+        "_connect", "budget", "granted", "looked_into", "only", "open", "resting", "revisions", "room", "route", "row", "sampled",
+        "timeout",
+    )
+    # fmt: on
 
     def __init__(self, route: Route, shared: bool = False, connect: float = 2.0) -> None:
-        self.route = route
+        self._describe(route)
         self._connect = connect  # seconds that one attempt to connect may take
         self.granted: dict[str, Mapping[str, int]] | None = {} if shared else None  # by revision; None: limits are all ours
         self.only: Revision[W] | None = None  # the one revision that takes requests, when there is just one: nothing to choose
@@ -133,7 +138,7 @@ class Live(Generic[W]):
 
     def put(self, route: Route, now: float) -> list[Going[W]]:
         """Take over a new description of the route; returns the waiters that go now, those of one revision in order."""
-        self.route = route
+        self._describe(route)
         if self.revisions is None or self.room is None:
             return []
         self.room.most, self.room.most_bytes = route.settings.queue_limit, route.settings.queue_bytes
@@ -254,6 +259,12 @@ class Live(Generic[W]):
         self.row, self.resting = self.resting, None
         for revision in (self.revisions or {}).values():
             revision.gate.rested(sampled_at)
+
+    def _describe(self, route: Route) -> None:
+        """Take over a description; what each request asks of it lies at hand."""
+        self.route = route
+        self.timeout = route.settings.timeout
+        self.looked_into = bool(route.settings.body_limit or route.settings.sticky)  # there is more to do for each request
 
     def _write_load(self, now: float, busy: int, waiting: int, area: float, requests: int) -> None:
         if self.row is not None:

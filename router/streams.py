@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from router.errors import ProxyError
-from router.http1.request import Request
 from router.http1.response import Response
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Downward(Protocol):
     def cut(self) -> None:
         """The response broke off: the client must be able to tell."""
 
-    def finished(self) -> None:
+    def finished(self, now: float) -> None:
         """The exchange is over, in order; the stream may begin another."""
 
     def pause(self) -> None:
@@ -59,12 +58,13 @@ class Downward(Protocol):
 class Upward(Protocol):
     """The stream to an endpoint."""
 
-    exchange: Exchange | None
     connected: bool
-    expires: float  # monotonic seconds after which an idle connection is not used any more
 
-    def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
-        """The head with `extra` field lines, and the body so far. False: it was closed before, and nothing was sent."""
+    def request(self, exchange: Exchange, extra: bytes, payload: Buffer, now: float) -> bool:
+        """The head of the exchange's request with `extra` field lines, and the body so far: the stream is this exchange's now.
+
+        False: it was closed before or has been idle for too long, and nothing was sent.
+        """
 
     def send(self, payload: Buffer) -> None:
         """More of the body."""
@@ -78,7 +78,7 @@ class Upward(Protocol):
     def resume(self) -> None:
         """Go on reading it."""
 
-    def release(self) -> None:
+    def release(self, now: float) -> None:
         """The exchange is over, in order: keep the connection for another if it can be."""
 
     def abort(self) -> None:

@@ -297,7 +297,7 @@ class Client(ClientSocket):
         """As Downward.fail."""
         if self.state < LINGER:
             self._answer(error)
-            self.finished()
+            self.finished(self.poller.now)
 
     def _reject(self, error: ProxyError) -> None:
         """What never became an exchange."""
@@ -323,14 +323,14 @@ class Client(ClientSocket):
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.close()
 
-    def finished(self) -> None:
+    def finished(self, now: float) -> None:
         """As Downward.finished."""
         if self.state != FULL or self.last or self.closing:
             self._linger()
             return
         self.state = HEAD
         self.begun = False
-        self.due = self.poller.now + self.clients.times.idle
+        self.due = now + self.clients.times.idle
         if not self.events & READ:
             self._set(self.events | READ)
         if self.buf:

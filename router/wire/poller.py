@@ -110,8 +110,9 @@ class Poller(selectors.BaseSelector):
         watched = self._watched
         foreign = False
         for fd, event in events:
-            on_event = watched.get(fd)
-            if on_event is None:
+            try:
+                on_event = watched[fd]
+            except KeyError:
                 foreign = True
                 continue
             try:

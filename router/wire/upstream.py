@@ -6,6 +6,7 @@ Between exchanges it lies in its endpoint's list of idle connections, watched, s
 from __future__ import annotations
 
 import socket
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from router import balance
@@ -39,17 +40,21 @@ class UpstreamConnection(UpstreamSocket):
         self.chunked: ChunkedReader | None = None
         self.chunking = False  # the request's body is chunked
         self.keep = True  # nothing speaks against using the connection again
-        self.expires = 0.0
+        self.expires = inf  # monotonic seconds from which it is not used any more
         self.response = _NONE  # the last one
         self.poller.watch(self.fd, self, self.events)
 
     # from the exchange
 
-    def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
+    def request(self, exchange: Exchange, extra: bytes, payload: Buffer, now: float) -> bool:
         """As Upward.request."""
+        if self.expires <= now:
+            return False
+        self.exchange = exchange
+        request = exchange.request
         fields = request.fields
         if fields.special is not None:
-            return self._request_special(request, fields.special, extra, payload, whole)
+            return self._request_special(exchange, request, fields.special, extra, payload)
         head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF))
         size = len(payload)
         try:
@@ -83,7 +88,7 @@ class UpstreamConnection(UpstreamSocket):
         """As Upward.resume."""
         self._set(self.events | READ)
 
-    def release(self) -> None:
+    def release(self, now: float) -> None:
         """As Upward.release."""
         self.exchange = None
         response = self.response
@@ -96,7 +101,7 @@ class UpstreamConnection(UpstreamSocket):
         if kept <= 0.0 or len(upstream.idle) >= pool.most_idle:
             self.close()
             return
-        self.expires = self.poller.now + kept
+        self.expires = now + kept
         upstream.idle.append(self)
         if self.events != READ:
             self._set(READ)
@@ -306,10 +311,9 @@ class UpstreamConnection(UpstreamSocket):
 
     # writing
 
-    def _request_special(self, request: Request, special: Special, extra: bytes, payload: Buffer, whole: bool) -> bool:
+    def _request_special(self, exchange: Exchange, request: Request, special: Special, extra: bytes, payload: Buffer) -> bool:
         """A request that is chunked, or has field lines that concern this connection."""
-        exchange = self.exchange
-        assert exchange is not None
+        whole = exchange.whole
         chunked = request.fields.length == CHUNKED
         parts: list[Buffer] = [request.method, b" ", request.target, b" HTTP/1.1\r\n", request.fields.lines, extra]
         if exchange.upgrade:

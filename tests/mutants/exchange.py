@@ -57,8 +57,8 @@ EXCHANGES = (
     Defect(
         "a connection with half a request, used again",
         EXCHANGE,
-        "        if self.whole:\n            up.release()",
-        "        if up:\n            up.release()",
+        "        if self.whole:\n            up.release(now)",
+        "        if up:\n            up.release(now)",
         (WARM, FAULTS),
     ),
     Defect(

@@ -92,7 +92,7 @@ class Near:
     def cut(self) -> None:
         self._add("cut")
 
-    def finished(self) -> None:
+    def finished(self, now: float) -> None:
         self._add("finished")
 
     def pause(self) -> None:
@@ -104,8 +104,6 @@ class Near:
 
 class Far:
     """One stream of the connection to an endpoint."""
-
-    expires = float("inf")
 
     def __init__(self, world: World, upstream: balance.Upstream, exchange: Exchange, connected: bool) -> None:
         self.world = world
@@ -120,10 +118,11 @@ class Far:
         self.aborted = False
         self.released = False
 
-    def request(self, request: Request, extra: bytes, payload: Buffer, whole: bool) -> bool:
+    def request(self, exchange: Exchange, extra: bytes, payload: Buffer, now: float) -> bool:
         if self.stale:
             return False
-        self.head, self.extra, self.ended = request, extra, whole
+        self.exchange = exchange
+        self.head, self.extra, self.ended = exchange.request, extra, exchange.whole
         self.body += bytes(payload)
         return True
 
@@ -139,7 +138,7 @@ class Far:
     def resume(self) -> None:
         pass
 
-    def release(self) -> None:
+    def release(self, now: float) -> None:
         self.released = True
         self.exchange = None
 
