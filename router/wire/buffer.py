@@ -10,5 +10,6 @@ from typing import Final
 SIZE: Final = 131072  # bytes
 BUFFER: Final = bytearray(SIZE)
 VIEW: Final = memoryview(BUFFER)
+begins_with: Final = BUFFER.startswith  # bound once: through an imported name each call would bind it anew
 BUSY: Final = (BlockingIOError, InterruptedError)  # the kernel has nothing, or takes nothing, just now
 LARGE: Final = 16384  # bytes of payload from which it is worth a detour not to copy it

@@ -18,7 +18,7 @@ from router.http1.grammar import CHUNKED, CRLF
 from router.http1.request import Request
 from router.http1.response import Response, read_response
 from router.streams import Buffer
-from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
+from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW, begins_with
 from router.wire.poller import BROKEN, READ, WRITE
 from router.wire.upstream_socket import CHUNKS, CLOSE, CLOSED, HEAD, LENGTH, TUNNEL, UpstreamSocket
 
@@ -129,7 +129,7 @@ class UpstreamConnection(UpstreamSocket):
             return
         response = self.response
         try:
-            if n != response.size or exchange.request.method == b"HEAD" or not BUFFER.startswith(response.raw):
+            if n != response.size or exchange.request.method == b"HEAD" or not begins_with(response.raw):
                 if not self._first(exchange, n):
                     return
                 response = self.response
