@@ -7,6 +7,7 @@ from pathlib import Path
 from cloudbase.errors import Misused
 
 FILE = "cloudbase.toml"  # the function's settings
+DATABASE = "cloudbase.db"  # of a platform, in its data folder
 
 
 def expect_folder(folder: Path) -> None:
@@ -21,6 +22,11 @@ def expect_folder(folder: Path) -> None:
             f"{where} {verb} your home folder: all of it would be deployed",
             f"give the function's folder; if it is this one, write a {FILE} into it",
         )
+
+
+def holds_data(folder: Path) -> bool:
+    """Whether it is a platform's data folder, whatever its name: with functions' sources, and the token."""
+    return (folder / DATABASE).is_file()
 
 
 def _holds_home(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from starlette.routing import Mount
 
 from cloudbase import claim
 from cloudbase.errors import Failed
+from cloudbase.folder import DATABASE
 from cloudbase.inside import deploy_on_save, deploy_sample, expect_watchable
 from cloudbase.junction import HERE, Junction
 from cloudbase.listening import bound
@@ -100,12 +101,14 @@ async def _live(settings: Settings, limits: RouterSettings, opened: Opened, samp
             work.append(tasks.create_task(rooms.junction.autoscaler.run(), name="autoscaler"))
             opened.claim.announce(place.listen, place.admin)
             _greet(place, settings, len(rooms.store.list()))
+            deployments = [tasks.create_task(deploy_on_save(place, folder), name=f"watch {folder}") for folder in watch]
             if sample:
-                work.append(tasks.create_task(deploy_sample(place), name="sample"))
-            work += [tasks.create_task(deploy_on_save(place, folder), name=f"watch {folder}") for folder in watch]
+                deployments.append(tasks.create_task(deploy_sample(place), name="sample"))
             gc.collect()
             gc.freeze()  # what has been made until now stays: no collection looks at it again
             await stop.wait()
+            for task in deployments:
+                task.cancel()  # first, since nothing of them comes to an end now, and that is nobody's mistake
             await _drain(rooms.plane, settings.stop_grace)
         for task in work:
             task.cancel()
@@ -118,7 +121,7 @@ async def _rooms(settings: Settings, limits: RouterSettings, place: Place) -> As
     """Every part, put together; at the end all children are stopped."""
     with ExitStack() as stack:
         env = environment()
-        store = LocalFunctionStore(settings.data / "cloudbase.db")
+        store = LocalFunctionStore(settings.data / DATABASE)
         stack.callback(store.close)
         sources = LocalSourceStore(settings.data / "sources")
         builder = LocalBuilder(settings.data, env=env)

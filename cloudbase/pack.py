@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloudbase.errors import Misused
-from cloudbase.folder import expect_folder
+from cloudbase.folder import expect_folder, holds_data
 from cloudbase.ignore import ALWAYS, Pattern, ignored, parse
 
 LIMIT = 100 << 20  # bytes before compression; the platform's own limits are checked there again
@@ -61,7 +61,7 @@ def _sizes(folder: Path) -> dict[Path, int]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """The files to deploy, sorted: .cloudbaseignore (or, without one, .gitignore) and the usual leftovers left out."""
+    """The files to deploy, sorted: without what .cloudbaseignore (else .gitignore) names, usual leftovers, and data folders."""
     expect_folder(folder)
     yield from _walk(folder, folder, _patterns(folder))
 
@@ -80,7 +80,7 @@ def _walk(top: Path, folder: Path, patterns: tuple[Pattern, ...]) -> Iterator[Pa
         raise Misused(f"cannot read {error.filename}: {error.strerror}") from error
     for entry in entries:
         path = Path(entry.path)
-        if ignored(patterns, _name(top, path), entry.is_dir()):
+        if ignored(patterns, _name(top, path), entry.is_dir()) or (entry.is_dir() and holds_data(path)):
             continue
         if entry.is_symlink():
             _check_link(top, path)

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from cloudbase import output as shown
 from cloudbase.commands.options import connect, connects, names, prints
 from cloudbase.place import Place
 
@@ -26,6 +27,8 @@ def command(place: Place, name: str, follow: bool, tail: int, replica: str, time
     with connect(place) as client:
         for each in client.logs(name, follow, tail, replica):
             click.echo(_line(each, timestamps, output))
+    if follow:
+        shown.note("the log has ended: the platform was stopped, or the function was deleted")
 
 
 def _line(each: dict[str, str], timestamps: bool, output: str) -> str:

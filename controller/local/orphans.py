@@ -73,7 +73,7 @@ def sweep(data: Path) -> list[int]:
     ended += [pid for pid in _marked(sign) if pid not in ours and _kill(pid, lambda pid: _has_marker(pid, sign))]
     (data / "pids").unlink(missing_ok=True)
     for pid in ended:
-        log.warning("process %d: ended, an earlier run had left it behind", pid)
+        log.warning("process %d: ended, since nobody tends it any more", pid)
     return ended
 
 

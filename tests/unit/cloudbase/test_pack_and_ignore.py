@@ -41,6 +41,12 @@ def test_the_usual_leftovers_stay_behind(tmp_path: Path) -> None:
     assert kept(tree(tmp_path, "index.js", "lib/a.js", ".npmrc", *left)) == [".npmrc", "index.js", "lib/a.js"]
 
 
+def test_a_platforms_data_folder_stays_behind_whatever_its_name(tmp_path: Path) -> None:
+    """Its token is in there, and what is deployed changes it: watched, it would be deployed for ever."""
+    tree(tmp_path, "index.js", ".cloudbase-2/token", ".cloudbase-2/cloudbase.db", "data/cloudbase.db", "data/more/x", "db/x")
+    assert kept(tmp_path) == ["db/x", "index.js"]
+
+
 def test_cloudbaseignore_comes_before_gitignore_and_can_take_back(tmp_path: Path) -> None:
     tree(tmp_path, "index.js", "dist/out.js", "notes.md", "node_modules/x.js")
     (tmp_path / ".gitignore").write_text("dist/\n")
