@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cluster.platform.installed import Platform, kubectl
-from tests.cluster.shared.audit_log import Right, entries, forbidden, moment, right
+from tests.cluster.shared.audit import Right, asked_by, audit_log, forbidden, moment, right, rights
 from tests.cluster.shared.router_on_a_cluster import MARKS
 
 pytestmark = MARKS
@@ -32,14 +32,7 @@ EXPLAINED: dict[Right, str] = {
 
 def allowed(platform: Platform, component: str) -> set[Right]:
     sections = yaml.safe_load((platform.chart / f"rbac/{component}.yaml").read_text())
-    return {
-        (group, resource, verb)
-        for rules in sections.values()
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
+    return rights(rule for rules in sections.values() for rule in rules)
 
 
 def used(platform: Platform, component: str) -> tuple[set[Right], set[Right]]:
@@ -48,7 +41,7 @@ def used(platform: Platform, component: str) -> tuple[set[Right], set[Right]]:
         "get", "clusterrolebinding", f"{platform.release}-{component}", "-o", "jsonpath={.metadata.creationTimestamp}"
     )
     asked, refused = set(), set()
-    for entry in entries(f"system:serviceaccount:{platform.namespace}:{platform.release}-{component}"):
+    for entry in asked_by(f"system:serviceaccount:{platform.namespace}:{platform.release}-{component}", audit_log()):
         made = moment(entry["requestReceivedTimestamp"])
         if made >= platform.since:
             asked.add(right(entry))
@@ -63,11 +56,11 @@ def test_nothing_was_asked_for_that_is_not_allowed_and_nothing_is_allowed_in_vai
 ) -> None:
     asked, refused = used(platform, component)
     assert asked and refused == set()
-    rights = allowed(platform, component)
-    assert asked - rights == set()
+    given = allowed(platform, component)
+    assert asked - given == set()
     # A server-side apply that creates needs `create` and is audited as `patch`.
     applied = {(group, resource, "create") for group, resource, verb in asked if verb == "patch"}
-    vain = rights - asked - applied - EXPLAINED.keys()
+    vain = given - asked - applied - EXPLAINED.keys()
     print("\n".join(" ".join(each) for each in sorted(vain)))
     whole = {path.name for path in Path(__file__).parent.glob("test_*.py")} <= {item.path.name for item in request.session.items}
     if component == "controller" and whole:  # of a router's rights router/test_rights.py uses every one

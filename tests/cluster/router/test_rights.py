@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import httpx2
@@ -11,36 +10,19 @@ import pytest
 
 from kube.resource import ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
-from tests.cluster.shared.audit import entries
+from tests.cluster.shared.audit import Right, asked_by, audit_log, right, rights
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, RIGHTS, Place, on_cluster, stamp, until
 
 pytestmark = MARKS
-
-Right = tuple[str, str, str]  # API group, resource with subresource, verb
-
-
-def allowed() -> set[Right]:
-    return {
-        (group, resource, verb)
-        for rule in (*RIGHTS["everywhere"], *RIGHTS["own"])
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def used(log: str, namespace: str) -> tuple[set[Right], set[Right]]:
     """What the router of a namespace asked for, and what of it was refused."""
     asked, refused = set(), set()
-    for entry in entries(log, namespace):
-        if entry["user"]["username"] != f"system:serviceaccount:{namespace}:cloudbase-router" or "objectRef" not in entry:
-            continue
-        what = entry["objectRef"]
-        resource = what["resource"] + (f"/{what['subresource']}" if "subresource" in what else "")
-        right = (what.get("apiGroup", ""), resource, entry["verb"])
-        asked.add(right)
+    for entry in asked_by(f"system:serviceaccount:{namespace}:cloudbase-router", log):
+        asked.add(right(entry))
         if entry.get("responseStatus", {}).get("code") == 403:
-            refused.add(right)
+            refused.add(right(entry))
     return asked, refused
 
 
@@ -76,9 +58,7 @@ async def intercepted(place: Place) -> None:
 
 @pytest.mark.slow
 def test_its_rights_allow_what_a_router_does_and_no_more(tmp_path: Path) -> None:
-    log = os.environ.get("CLUSTER_AUDIT_LOG", "")
-    if not log:
-        pytest.skip("CLUSTER_AUDIT_LOG names no audit log: this cluster does not say who asked for what")
+    log, given = audit_log(), rights((*RIGHTS["everywhere"], *RIGHTS["own"]))
 
     async def scenario(place: Place) -> None:
         await place.application("hello", replicas=2)
@@ -102,12 +82,12 @@ def test_its_rights_allow_what_a_router_does_and_no_more(tmp_path: Path) -> None
         await until(lambda: second.said("this router scales now"), PATIENCE)
         asked, refused = used(log, place.namespace)
         patience = stamp() + PATIENCE
-        while allowed() - asked and stamp() < patience:  # Events are written by and by
+        while given - asked and stamp() < patience:  # Events are written by and by
             await asyncio.sleep(1)
             asked, refused = used(log, place.namespace)
-        print("\n".join(" ".join(right) for right in sorted(asked)))
+        print("\n".join(" ".join(each) for each in sorted(asked)))
         assert refused == set()
-        assert asked - allowed() == set()
-        assert allowed() - asked == set()
+        assert asked - given == set()
+        assert given - asked == set()
 
     on_cluster(scenario, tmp_path)

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -308,48 +307,6 @@ async def _kubeconfig(place: Place) -> dict[str, Any]:
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": place.namespace}}],
         "current-context": "c",
     }
-
-
-@dataclass
-class Load:
-    """Requests at a steady rate, and what came of them."""
-
-    codes: Counter[int] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def steady(url: str, rate: float) -> AsyncIterator[Load]:
-    """Requests until it is left, each begun when it is due, whatever the others do."""
-    load, stop = Load(), asyncio.Event()
-
-    async def one(http: httpx2.AsyncClient) -> None:
-        try:
-            answer = await http.get(url)
-        except httpx2.TransportError as error:
-            load.codes[0] += 1
-            load.wrong.append(repr(error))
-            return
-        load.codes[answer.status_code] += 1
-        if answer.status_code != 200:
-            load.wrong.append(answer.text)
-
-    async def arrivals(http: httpx2.AsyncClient) -> None:
-        due = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            while not stop.is_set():
-                group.create_task(one(http))
-                due += 1 / rate
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-    async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as http:
-        task = asyncio.create_task(arrivals(http))
-        try:
-            yield load
-        finally:
-            stop.set()
-            await task
 
 
 async def get(traffic: str, path: str, timeout: float = PATIENCE) -> httpx2.Response:
