@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx2
 
-from tests.cluster.platform.installed import PATIENCE, Failed, Platform, kubectl
-from tests.cluster.platform.test_functions import function
+from tests.cluster.platform.installed import PATIENCE, Failed, Platform, function, kubectl
 
 # A namespace that goes is looked at again after half of its pods' longest grace.
 SHORT = {"timeout": 10, "drainTimeout": 10}

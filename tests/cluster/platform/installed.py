@@ -57,6 +57,12 @@ def cloudbase(*arguments: str, within: float = PATIENCE + 20) -> str:
     return command(sys.executable, "-m", "cloudbase", *arguments, within=within)
 
 
+def function(name: str, **spec: Any) -> str:
+    """A manifest as a user writes it."""
+    head = {"apiVersion": "cloudbase.dev/v1alpha1", "kind": "Function", "metadata": {"name": name}}
+    return json.dumps({**head, "spec": spec})
+
+
 def build(name: str, folder: Path, dockerfile: str = "") -> str:
     """Build an image where the cluster finds it. Skips where there is nothing to do that with."""
     program = os.environ.get("CLUSTER_COMMAND") or shutil.which("cluster")

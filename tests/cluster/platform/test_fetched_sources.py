@@ -12,8 +12,7 @@ import httpx2
 import pytest
 
 from tests.cluster.platform.deploying import deployer, source
-from tests.cluster.platform.installed import HOST, NPM_PORT, PIP_PORT, Platform, kubectl
-from tests.cluster.platform.test_functions import function
+from tests.cluster.platform.installed import HOST, NPM_PORT, PIP_PORT, Platform, function, kubectl
 from tests.cluster.shared.build_world import serving
 from tests.cluster.shared.package_registries import npm_registry, pip_index
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import httpx2
 import pytest
 
-from tests.cluster.platform.installed import Platform, kubectl
+from tests.cluster.platform.installed import Platform, function, kubectl
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
-
-
-def function(name: str, **spec: Any) -> str:
-    """A manifest as a user writes it."""
-    head = {"apiVersion": "cloudbase.dev/v1alpha1", "kind": "Function", "metadata": {"name": name}}
-    return json.dumps({**head, "spec": spec})
 
 
 @pytest.mark.slow

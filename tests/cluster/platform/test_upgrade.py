@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.cluster.platform.installed import Platform, cloudbase
+from tests.cluster.platform.routers import gone
 from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, reached, stamp
 from tests.cluster.shared.steady_load import steady
 
@@ -38,9 +38,3 @@ def test_upgrade_and_rollback_replace_the_only_router_without_a_failed_request(p
         assert set(load.codes) == {200}
 
     in_a_namespace(scenario)
-
-
-async def gone(platform: Platform, pods: list[dict[str, Any]]) -> None:
-    """Wait until these routers have drained and ended."""
-    for pod in pods:
-        await asyncio.to_thread(platform.kubectl, "wait", "--for=delete", f"pod/{pod['metadata']['name']}", "--timeout=300s")

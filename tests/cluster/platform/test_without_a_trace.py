@@ -10,7 +10,7 @@ import pytest
 from controller.kube.names import FINALIZER
 from tests.cluster.platform.held import held
 from tests.cluster.platform.installed import BUILDS, NAMESPACE, ROOT, Failed, Platform, command, kubectl
-from tests.cluster.platform.test_with_several_routers import deployed
+from tests.cluster.platform.routers import deployed
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp
 
 pytestmark = MARKS

@@ -15,9 +15,10 @@ import httpx2
 import pytest
 
 from kube.resource import LEASES
-from tests.cluster.router.test_under_load import PROBE, steady
 from tests.cluster.shared.audit import entries
+from tests.cluster.shared.pod_program import PROBE
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, Router, on_cluster, reached, stamp
+from tests.cluster.shared.steady_load import steady
 from tests.shared.redis_server import RedisServer, redis_server
 
 pytestmark = MARKS

@@ -26,9 +26,8 @@ from controller.kube.build.sources import KubeSourceStore
 from controller.model import Function, FunctionSpec
 from controller.ports import BuildResult
 from kube.client import Client
-from kube.errors import NotFound
 from kube.kubeconfig import Kubeconfig
-from kube.resource import CONFIG_MAPS, NAMESPACES, PODS, SECRETS
+from kube.resource import NAMESPACES, PODS, SECRETS
 from kube.watch import Scope
 from tests.shared.kube_world import kubeconfig
 
@@ -223,10 +222,3 @@ def run(scenario: Callable[[World], Awaitable[None]], **changes: Any) -> None:
             await scenario(here)
 
     asyncio.run(whole())
-
-
-async def config_map(client: Client, name: str, namespace: str) -> dict[str, Any] | None:
-    try:
-        return await client.get(CONFIG_MAPS, name, namespace)
-    except NotFound:
-        return None

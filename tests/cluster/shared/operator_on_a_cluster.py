@@ -23,7 +23,7 @@ from kube.client import Client
 from kube.errors import KubeError, NotFound
 from kube.resource import DEPLOYMENTS, SERVICES, Resource
 from kube.watch import Scope
-from tests.cluster.shared.router_on_a_cluster import HANGS, RBAC, RESOURCES, Place, Router, _authority, _rights
+from tests.cluster.shared.router_on_a_cluster import HANGS, RBAC, RESOURCES, Place, Router, authority, rights_given
 from tests.cluster.shared.router_on_a_cluster import PATIENCE as PATIENCE
 from tests.cluster.shared.router_on_a_cluster import reached as reached
 from tests.shared.kube_world import real_world
@@ -234,7 +234,7 @@ def operated(scenario: Scenario, folder: Path, limit: float = HANGS) -> None:
             asyncio.timeout(limit),
             real_world() as world,
             _kinds(world.client),
-            _rights(world, folder) as place,
+            rights_given(world, folder) as place,
             _controllers(place, folder) as found,
         ):
             try:
@@ -302,7 +302,7 @@ async def _kubeconfig(place: Place) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": place.world.access.server, **_authority()}}],
+        "clusters": [{"name": "c", "cluster": {"server": place.world.access.server, **authority()}}],
         "users": [{"name": "u", "user": {"token": token}}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": place.namespace}}],
         "current-context": "c",

@@ -24,6 +24,7 @@ from kube.errors import NotFound
 from kube.model import Deployment
 from kube.resource import CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, SERVICES, Resource
 from kube.watch import Scope
+from tests.cluster.shared.pod_program import PROGRAM
 from tests.shared import free_ports
 from tests.shared.kube_world import World, kubeconfig, real_world
 from tests.shared.kube_world import until as until
@@ -43,52 +44,6 @@ RESOURCES: dict[str, Resource[dict[str, Any]]] = {
     "Role": Resource(RBAC, "v1", "roles", "Role", dict),
     "RoleBinding": Resource(RBAC, "v1", "rolebindings", "RoleBinding", dict),
 }
-
-# Ends on SIGTERM with what is in flight finished, as a program in a cluster should. READY_AFTER: listens at once, 503 on /ready
-# until so many seconds have gone by, and counts what else came before. It tells how many requests it ever had at the same time.
-PROGRAM = """
-import json, os, signal, threading, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-BEGAN, AFTER = time.monotonic(), float(os.environ.get("READY_AFTER", "0"))
-early = now = most = 0
-counting = threading.Lock()
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536  # head and body in one piece, or the second waits for the first one's delayed ACK
-    def do_GET(self):
-        global early, now, most
-        ready = time.monotonic() - BEGAN >= AFTER
-        if self.path.startswith("/ready"):
-            return self.answer(200 if ready else 503, b"ready" if ready else b"not yet")
-        early += not ready
-        with counting:
-            now += 1
-            most = max(most, now)
-        time.sleep(float(os.environ.get("WORK", "0")))
-        with counting:
-            now -= 1
-        said = {"pod": os.environ["HOSTNAME"], "early": early, "path": self.path, "most": most}
-        self.answer(200, json.dumps(said).encode())
-    def answer(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *_):
-        pass
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 512
-    daemon_threads = False
-    block_on_close = False
-
-server = Server(("", 8080), Handler)
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-server.serve_forever(0.05)
-os._exit(0)
-"""
 
 
 @dataclass
@@ -246,7 +201,7 @@ def on_cluster(scenario: Scenario, folder: Path, limit: float = HANGS) -> None:
     """Run a scenario in a namespace of its own."""
 
     async def whole() -> None:
-        async with asyncio.timeout(limit), real_world() as world, _rights(world, folder) as place:
+        async with asyncio.timeout(limit), real_world() as world, rights_given(world, folder) as place:
             try:
                 await scenario(place)
             except BaseException:
@@ -269,7 +224,7 @@ def in_a_namespace(scenario: Scenario, limit: float = HANGS) -> None:
 
 
 @asynccontextmanager
-async def _rights(world: World, folder: Path) -> AsyncIterator[Place]:
+async def rights_given(world: World, folder: Path) -> AsyncIterator[Place]:
     """The router's service account and its rights from the chart, here and under names of our own, and a kubeconfig for it."""
     for resource, manifest in _manifests(world.namespace):
         await world.client.create(resource, manifest, world.namespace if resource.namespaced else "")
@@ -309,14 +264,14 @@ async def _kubeconfig(world: World) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": world.access.server, **_authority()}}],
+        "clusters": [{"name": "c", "cluster": {"server": world.access.server, **authority()}}],
         "users": [{"name": "u", "user": {"token": token}}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": world.namespace}}],
         "current-context": "c",
     }
 
 
-def _authority() -> dict[str, str]:
+def authority() -> dict[str, str]:
     cluster = yaml.safe_load(Path(kubeconfig().split(":")[0]).read_text())["clusters"][0]["cluster"]
     if "certificate-authority" in cluster:
         return {"certificate-authority-data": base64.b64encode(Path(cluster["certificate-authority"]).read_bytes()).decode()}

@@ -22,7 +22,6 @@ from tests.shared.helm import CHART, Refused, only, render, run
 pytestmark = pytest.mark.timeout(400)  # the first one fetches helm where there is none
 VERSIONS = ("1.30", "1.36")  # of Kubernetes: the oldest and the newest that it is for
 OTHERS = {"gateway.networking.k8s.io", "monitoring.coreos.com"}  # whose schemas are not Kubernetes' own
-WITHOUT_NAMESPACE = ("Cluster", "ValidatingAdmission", "ValidatingWebhook", "MutatingWebhook")
 SETS: dict[str, dict[str, Any]] = {
     "default": {},
     "two namespaces": {"namespaces": ["team-a", "team-b"]},

@@ -288,10 +288,6 @@ def test_a_new_revision_takes_over_when_it_is_ready_and_an_old_one_comes_back_by
     play(scenario)
 
 
-async def gone_of(c: Cluster, kind: Resource[Any], name: str) -> bool:
-    return await c.there(kind, name) is None
-
-
 def test_of_two_controllers_one_works_and_the_other_takes_over() -> None:
     async def scenario(c: Cluster) -> None:
         async with c.operator("two-steps") as first, c.operator("waits", leads=False) as second:

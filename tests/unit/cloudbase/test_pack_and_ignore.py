@@ -113,7 +113,6 @@ def test_nobody_deploys_a_whole_home_or_what_holds_it_by_mistake(
     assert pack(tree(home / "hello", "index.js")).files == 1
 
 
-PATTERNS = st.text(alphabet="ab/*?!.", min_size=1, max_size=6)
 PATHS = st.lists(st.text(alphabet="ab.", min_size=1, max_size=3).filter(lambda name: name.strip(".")), min_size=1, max_size=3)
 
 
