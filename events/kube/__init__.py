@@ -1,1 +1,1 @@
-"""The adapters of events for Kubernetes."""
+"""The adapters of events for Kubernetes, to come."""

@@ -1,1 +1,1 @@
-"""The adapters of events for one machine: an in-process broker."""
+"""The adapters of events for one machine, to come: an in-process broker."""
