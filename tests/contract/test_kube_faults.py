@@ -23,7 +23,8 @@ from kube.model import Service
 from kube.reflector import Pace
 from kube.resource import CONFIG_MAPS, DEPLOYMENTS, SERVICES
 from kube.watch import Scope
-from tests.shared.kube_world import World, fake_world, run, until
+from tests.shared.kube_world import World, fake_world, run
+from tests.shared.waiting import until
 
 QUICK = Pace(silence=1.0, page_size=2, backoff=Backoff(0.02, 0.05))
 

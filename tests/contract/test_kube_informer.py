@@ -19,7 +19,8 @@ from kube.model import Metadata, Service
 from kube.reflector import Pace
 from kube.resource import EVENTS, NAMESPACES, SERVICES
 from kube.watch import Scope
-from tests.shared.kube_world import World, on_both, until
+from tests.shared.kube_world import World, on_both
+from tests.shared.waiting import until
 
 QUICK = Pace(silence=3.0, page_size=3, backoff=Backoff(0.05, 0.2))
 

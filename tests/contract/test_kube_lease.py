@@ -15,7 +15,8 @@ from kube.client import Client
 from kube.election import Terms
 from kube.lease import Leadership, NotLeading
 from kube.resource import LEASES
-from tests.shared.kube_world import World, on_both, until
+from tests.shared.kube_world import World, on_both
+from tests.shared.waiting import until
 
 TERMS = Terms(duration=2.0, renew_deadline=1.2, interval=0.3)
 UNHURRIED = Terms(duration=8.0, renew_deadline=5.2, interval=1.2)  # a real API server on a busy machine stops for seconds

@@ -11,7 +11,8 @@ import pytest
 
 from router.model import RouteKey
 from router.settings import Settings as Limits
-from tests.shared.crew_world import KEY, World, run, until
+from tests.shared.crew_world import KEY, World, run
+from tests.shared.waiting import until
 
 Story = Callable[[World], Awaitable[None]]
 

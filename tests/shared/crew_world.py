@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -19,10 +18,10 @@ from router.settings import Settings as Limits
 from router.wire.poller import new_event_loop
 from router.workers.plane import WorkersPlane
 from router.workers.process import Process
+from tests.shared.waiting import until
 
 T = TypeVar("T")
 KEY = RouteKey("*", "default", "hello")
-PATIENCE = 20.0  # seconds after which a test gives up
 
 
 class Function:
@@ -175,14 +174,6 @@ class World:
             for sample in metric.samples
             if sample.name == "cloudbase_router_" + name and labels.items() <= sample.labels.items()
         )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """The condition, looked at until it holds; fails when patience ends."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it does not come about"
-        await asyncio.sleep(0.005)
 
 
 def run(story: Callable[[World], Awaitable[T]], workers: int = 2, limits: Limits | None = None) -> T:

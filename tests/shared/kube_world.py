@@ -224,10 +224,3 @@ async def compact_etcd() -> None:
         revision = reply.json()["header"]["revision"]
         answer = await http.post("/v3/kv/compaction", json={"revision": revision, "physical": True})
         assert answer.status_code == 200, answer.text
-
-
-async def until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    """Wait for something that happens in another task; the test fails when it does not."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - the condition is about objects that know nothing of this test
-            await asyncio.sleep(0.005)

@@ -28,8 +28,8 @@ from tests.cluster.shared.operator_on_a_cluster import (
     Controller,
     Operated,
     operated,
-    reached,
 )
+from tests.cluster.shared.router_on_a_cluster import reached
 from tests.shared.free_ports import free_port
 
 pytestmark = MARKS

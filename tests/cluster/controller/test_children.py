@@ -8,7 +8,8 @@ from typing import Any
 
 from kube.resource import DEPLOYMENTS, SERVICES
 from kube.watch import Scope
-from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, PATIENCE, REVISIONS, Operated, operated, reached
+from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, operated
+from tests.cluster.shared.router_on_a_cluster import PATIENCE, reached
 
 pytestmark = MARKS
 NAME = "hello-00001"

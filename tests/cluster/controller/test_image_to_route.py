@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kube.resource import DEPLOYMENTS, SERVICES
-from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated, reached
+from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, REVISIONS, Operated, get, operated
+from tests.cluster.shared.router_on_a_cluster import reached
 
 pytestmark = MARKS
 

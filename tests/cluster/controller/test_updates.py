@@ -6,7 +6,8 @@ import asyncio
 import time
 from pathlib import Path
 
-from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, Operated, get, operated, reached
+from tests.cluster.shared.operator_on_a_cluster import FUNCTIONS, MARKS, Operated, get, operated
+from tests.cluster.shared.router_on_a_cluster import reached
 from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS

@@ -26,7 +26,8 @@ from kube.lease import Leadership
 from kube.reflector import Pace
 from kube.resource import CONFIG_MAPS, PODS, SERVICES, Resource
 from kube.watch import Scope
-from tests.shared.kube_world import World, kubeconfig, real_world, run, until
+from tests.shared.kube_world import World, kubeconfig, real_world, run
+from tests.shared.waiting import until
 
 pytestmark = [
     pytest.mark.cluster,

@@ -20,8 +20,9 @@ from websockets.exceptions import ConnectionClosed
 from tests.cluster.platform.installed import Platform
 from tests.cluster.platform.routers import deployed, each_answers
 from tests.cluster.platform.traefik import traefik
-from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp, until
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, stamp
 from tests.cluster.shared.steady_load import steady
+from tests.shared.waiting import until
 
 pytestmark = MARKS
 

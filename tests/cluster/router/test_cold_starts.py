@@ -17,7 +17,8 @@ from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
 from router.kube.model import Probe
 from router.kube.probing import passes
-from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, Router, cloudbase, on_cluster, reached, stamp, until
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, Router, cloudbase, on_cluster, reached, stamp
+from tests.shared.waiting import until
 
 pytestmark = MARKS
 

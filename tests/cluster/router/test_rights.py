@@ -11,7 +11,8 @@ import pytest
 from kube.resource import ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
 from tests.cluster.shared.audit import Right, asked_by, audit_log, right, rights
-from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, RIGHTS, Place, on_cluster, stamp, until
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, RIGHTS, Place, on_cluster, stamp
+from tests.shared.waiting import until
 
 pytestmark = MARKS
 

@@ -15,9 +15,10 @@ import pytest
 from kube.resource import DEPLOYMENTS, PODS, SERVICES
 from kube.watch import Scope
 from tests.cluster.shared.pod_program import PROBE
-from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, on_cluster, reached, stamp, until
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, on_cluster, reached, stamp
 from tests.cluster.shared.steady_load import steady
 from tests.shared.kube_world import compact_etcd
+from tests.shared.waiting import until
 
 pytestmark = MARKS
 

@@ -23,11 +23,9 @@ from kube.client import Client
 from kube.errors import KubeError, NotFound
 from kube.resource import DEPLOYMENTS, SERVICES, Resource
 from kube.watch import Scope
-from tests.cluster.shared.router_on_a_cluster import HANGS, RBAC, RESOURCES, Place, Router, authority, rights_given
-from tests.cluster.shared.router_on_a_cluster import PATIENCE as PATIENCE
-from tests.cluster.shared.router_on_a_cluster import reached as reached
+from tests.cluster.shared.router_on_a_cluster import HANGS, PATIENCE, RBAC, RESOURCES, Place, Router, authority, rights_given
 from tests.shared.kube_world import real_world
-from tests.shared.kube_world import until as until
+from tests.shared.waiting import until
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "cloudbase-test/echo:1"

@@ -27,7 +27,7 @@ from kube.watch import Scope
 from tests.cluster.shared.pod_program import PROGRAM
 from tests.shared import free_ports
 from tests.shared.kube_world import World, kubeconfig, real_world
-from tests.shared.kube_world import until as until
+from tests.shared.waiting import until
 
 ROOT = Path(__file__).parents[3]
 IMAGE = os.environ.get("CLUSTER_TEST_IMAGE", "python:3.13-slim")  # has `python`

@@ -126,8 +126,3 @@ def badly(world: World, job: Manifest) -> None:
 def never(world: World, job: Manifest) -> None:
     """Its pod waits for ever."""
     world.pod(job, phase="Pending")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - it is about another task, which has no event for it
-        await asyncio.sleep(0.01)

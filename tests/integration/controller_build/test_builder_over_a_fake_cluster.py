@@ -29,9 +29,9 @@ from tests.integration.controller_build.played_jobs import (
     badly,
     never,
     run,
-    until,
     well,
 )
+from tests.shared.waiting import until
 
 
 def test_an_image_is_named_by_its_digest_and_only_its_result_is_left() -> None:

@@ -16,7 +16,8 @@ from controller.kube.settings import Settings
 from controller.model import BuildFailure, BuildReport, FunctionStatus
 from kube.client import Client
 from kube.fake.faults import Refusal
-from tests.integration.controller_build.played_jobs import FUNCTIONS, IMAGE, JOBS, PODS, World, badly, never, run, until
+from tests.integration.controller_build.played_jobs import FUNCTIONS, IMAGE, JOBS, PODS, World, badly, never, run
+from tests.shared.waiting import until
 
 
 def test_a_failed_build_is_read_out_of_its_jobuntil_its_failure_is_stored() -> None:

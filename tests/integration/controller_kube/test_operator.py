@@ -19,6 +19,7 @@ from kube.client import Client
 from kube.errors import NotFound
 from kube.fake.server import ApiServer
 from kube.resource import LEASES, Resource
+from tests.shared.waiting import until
 
 WRITES = {"create", "update", "patch", "delete"}
 ANY = dict[str, Any]
@@ -87,15 +88,6 @@ def play(scenario: Scenario) -> None:
             await scenario(Cluster(server, client))
 
     asyncio.run(whole())
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            found = holds()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
-            await asyncio.sleep(0.01)
 
 
 def ready(control: Control, status: str = "True", generation: int = 1) -> bool:

@@ -24,6 +24,7 @@ from kube.errors import NotFound
 from kube.fake.server import ApiServer
 from kube.resource import SECRETS
 from tests.shared.function_documents import GOOD_SPEC
+from tests.shared.waiting import until
 
 NO_CHECK_TIME = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME: the tests' clock is ahead of the machine's
 NAMES = ("localhost", "127.0.0.1")
@@ -80,12 +81,6 @@ def peer(port: int, trusted: str) -> str:
     context = trusting(trusted)
     with socket.create_connection(("127.0.0.1", port), 10) as raw, context.wrap_socket(raw, server_hostname="localhost") as tls:
         return str(ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b""))
-
-
-async def until(there: Callable[[], Any], within: float = 60.0) -> None:
-    async with asyncio.timeout(within):
-        while not await there():  # noqa: ASYNC110 - it asks a server
-            await asyncio.sleep(0.02)
 
 
 def alone(scenario: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:

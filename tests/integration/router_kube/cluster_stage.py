@@ -14,7 +14,7 @@ from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, PODS, SERVICES, Resource
 from router.kube.control import Control
 from router.kube.settings import KubeSettings
 from tests.shared.kube_objects import KEY, MemoryPlane
-from tests.shared.kube_world import until
+from tests.shared.waiting import until
 
 SCALE = "deployments.apps/scale"
 

@@ -9,7 +9,7 @@ from typing import Any
 from kube.resource import ENDPOINT_SLICES, EVENTS, SERVICES
 from router.model import RouteKey
 from tests.integration.router_kube.cluster_stage import Stage, on_stage
-from tests.shared.kube_world import until
+from tests.shared.waiting import until
 
 PREFIX = "cloudbase.dev/"
 TWO_PORTS = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]

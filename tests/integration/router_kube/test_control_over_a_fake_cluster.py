@@ -16,7 +16,7 @@ from router.kube.control import Control
 from router.kube.settings import KubeSettings
 from tests.integration.router_kube.cluster_stage import SCALE, Stage, on_stage
 from tests.shared.kube_objects import KEY, MemoryPlane
-from tests.shared.kube_world import until
+from tests.shared.waiting import until
 
 
 def test_a_wake_writes_one_replica_and_says_when_it_is_done() -> None:

@@ -14,7 +14,7 @@ from router.kube.control import Control
 from router.kube.settings import KubeSettings
 from tests.integration.router_kube.cluster_stage import Stage, on_stage
 from tests.shared.kube_objects import MemoryPlane
-from tests.shared.kube_world import until
+from tests.shared.waiting import until
 
 HERE = "10.200.0.1:8080"
 INTERCEPT = "cloudbase.dev/intercept"

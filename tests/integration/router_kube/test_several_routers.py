@@ -22,8 +22,8 @@ from router.kube.peers.roster import Terms
 from router.kube.settings import KubeSettings
 from tests.integration.router_kube.cluster_stage import Stage
 from tests.shared.kube_objects import KEY, MemoryPlane
-from tests.shared.kube_world import until
 from tests.shared.redis_server import RedisServer, redis_server
+from tests.shared.waiting import until
 
 MIN_ZERO = {"cloudbase.dev/scale-min": "0", "cloudbase.dev/scale-idle-grace": "3600"}
 

@@ -28,8 +28,8 @@ from router.workers.plane import WorkersPlane
 from tests.shared.crew_world import Client as Caller
 from tests.shared.crew_world import Function
 from tests.shared.kube_objects import KEY
-from tests.shared.kube_world import until
 from tests.shared.redis_server import RedisServer, redis_server
+from tests.shared.waiting import until
 
 SERVICE = "default/routers"
 SHORT = Terms(lease=3.5, own=2.5, missing=1.5, settle=2.5)  # so that a test need not wait for long

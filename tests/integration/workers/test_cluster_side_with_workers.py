@@ -11,8 +11,9 @@ from kube.fake.server import ApiServer
 from kube.resource import DEPLOYMENTS, ENDPOINT_SLICES, SERVICES, Resource
 from router.kube.control import Control
 from router.kube.settings import KubeSettings
-from tests.shared.crew_world import World, run, until
+from tests.shared.crew_world import World, run
 from tests.shared.kube_objects import KEY
+from tests.shared.waiting import until
 
 Story = Callable[[World, Client, Control], Awaitable[None]]
 

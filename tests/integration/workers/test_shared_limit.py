@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.shared.crew_world import World, run, until
+from tests.shared.crew_world import World, run
+from tests.shared.waiting import until
 
 
 def test_one_slot_serves_requests_of_both_workers_and_never_two_at_once() -> None:

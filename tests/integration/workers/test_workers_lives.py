@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared.crew_world import KEY, World, run, until
+from tests.shared.crew_world import KEY, World, run
+from tests.shared.waiting import until
 
 HEAVY = {"starlette", "uvicorn", "httpx", "httpx2", "kubernetes", "prometheus_client", "redis", "click", "rich", "uvloop"}
 LARGEST = 35  # MiB that a worker with a static table takes at rest
