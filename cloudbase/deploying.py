@@ -1,10 +1,13 @@
-"""A deployment that was sent: its events until it is Ready, and what is said of one that is not."""
+"""A deployment that was sent: its events until it is Ready, what is said of one that is not, and how its end is told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import click
+
+from cloudbase import output as shown
 from cloudbase.errors import Failed, TookTooLong
 
 if TYPE_CHECKING:  # it imports httpx2, which `--help` does not need
@@ -34,6 +37,22 @@ def follow(client: Client, name: str, step: Callable[[str, str], None], within: 
 def waiting(view: View) -> bool:
     """Whether what was built waits to be released."""
     return bool(view.get("reason") == "Unreleased")
+
+
+def reached(view: View) -> str:
+    """How far one came that was waited for."""
+    return f"built: `cloudbase deploy {view['name']}` releases it" if waiting(view) else "ready"
+
+
+def outcome(view: View, sentence: str, waited: bool, output: str) -> None:
+    """Print what became of it: as JSON, or the sentence, who keeps the traffic whatever is deployed; the address."""
+    if output == "json":
+        shown.as_json(view)
+        return
+    shown.note(sentence, "ready" if waited else "")
+    if stays := pinned(view):
+        shown.note(stays)
+    click.echo(view.get("url", ""))
 
 
 def served(view: View) -> str:

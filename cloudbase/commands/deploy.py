@@ -8,8 +8,8 @@ import click
 
 from cloudbase import manifest
 from cloudbase import output as shown
-from cloudbase.commands.options import connect, connects, prints, waits
-from cloudbase.deploying import follow, pinned, waiting
+from cloudbase.commands.options import connect, connects, prints, scales, waits
+from cloudbase.deploying import follow, outcome, reached
 from cloudbase.errors import NotFound
 from cloudbase.pack import pack
 from cloudbase.place import Place
@@ -21,9 +21,7 @@ from cloudbase.place import Place
 @click.option("--runtime", metavar="NAME", help="node, python or dockerfile.  [default: cloudbase.toml's, else by the files]")
 @click.option("--image", metavar="IMAGE", help="Run this image instead of a folder's source, in a cluster.")
 @click.option("--env", "-e", metavar="NAME=VALUE", multiple=True, help="An environment variable; may be repeated.")
-@click.option("--min", "minimum", type=int, metavar="N", help="Replicas kept even when idle.")
-@click.option("--max", "maximum", type=int, metavar="N", help="Replicas never exceeded.")
-@click.option("--idle-grace", type=float, metavar="SECONDS", help="Silence before the last replica goes.")
+@scales
 @waits
 @prints
 @connects
@@ -34,9 +32,7 @@ def command(
     runtime: str | None,
     image: str | None,
     env: tuple[str, ...],
-    minimum: int | None,
-    maximum: int | None,
-    idle_grace: float | None,
+    scaling: dict[str, float],
     wait: bool,
     timeout: float,
     output: str,
@@ -48,8 +44,7 @@ def command(
 
     With the NAME of a function instead of a folder, what was built of it and waits (`deploy = "manual"`) is released.
     """
-    scaling = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
-    if _named(folder) and not (name or runtime or image or env or any(value is not None for value in scaling.values())):
+    if _named(folder) and not (name or runtime or image or env or scaling):
         _release(place, str(folder), wait, timeout, output)
         return
     stated, spec = manifest.function(folder, name, runtime, env, scaling, image)
@@ -59,17 +54,8 @@ def command(
         view, created = client.put(stated, spec, packed.archive if packed else None)
         if wait:
             view = follow(client, stated, progress.step, timeout)
-    if output == "json":
-        shown.as_json(view)
-        return
-    if wait and waiting(view):
-        done = f"built: `cloudbase deploy {stated}` releases it"
-    else:
-        done = "ready" if wait else "taken; `cloudbase describe` shows how far it is"
-    shown.note(f"{'Created' if created else 'Updated'} {stated}: {done}", "ready" if wait else "")
-    if stays := pinned(view):
-        shown.note(stays, "")
-    click.echo(view.get("url", ""))
+    done = reached(view) if wait else "taken; `cloudbase describe` shows how far it is"
+    outcome(view, f"{'Created' if created else 'Updated'} {stated}: {done}", wait, output)
 
 
 def _named(target: Path) -> bool:
@@ -86,10 +72,4 @@ def _release(place: Place, name: str, wait: bool, timeout: float, output: str) -
             raise NotFound(f"there is neither a folder nor a function {name}", hint) from error
         if wait:
             view = follow(client, name, progress.step, timeout)
-    if output == "json":
-        shown.as_json(view)
-        return
-    shown.note(f"Released {name}{': ready' if wait else ''}", "ready" if wait else "")
-    if stays := pinned(view):
-        shown.note(stays, "")
-    click.echo(view.get("url", ""))
+    outcome(view, f"Released {name}{': ready' if wait else ''}", wait, output)

@@ -62,6 +62,20 @@ def prints(command: Command) -> Command:
     return option(command)
 
 
+def scales(command: Command) -> Command:
+    """Add --min, --max and --idle-grace, passed on as `scaling`: what was given of them, named as in a function's settings."""
+
+    @click.option("--min", "minimum", type=int, metavar="N", help="Replicas kept even when idle.")
+    @click.option("--max", "maximum", type=int, metavar="N", help="Replicas never exceeded.")
+    @click.option("--idle-grace", type=float, metavar="SECONDS", help="Silence before the last replica goes.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, minimum: int | None, maximum: int | None, idle_grace: float | None, **kwargs: Any) -> Any:
+        stated = {"min": minimum, "max": maximum, "idleGrace": idle_grace}
+        return command(*args, scaling={key: value for key, value in stated.items() if value is not None}, **kwargs)
+
+    return cast(Command, wrapped)
+
+
 def waits(command: Command) -> Command:
     """Add --wait/--no-wait and --timeout, passed on under these names."""
     return click.option("--wait/--no-wait", default=True, help="Wait until it is ready.  [default: wait]")(within(300)(command))
