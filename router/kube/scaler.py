@@ -20,7 +20,7 @@ from router.kube.peers.membership import Membership
 from router.kube.ports import Plane
 from router.kube.reach import Reach, covered
 from router.kube.shares import divided
-from router.kube.writer import Writer
+from router.kube.writer import Writer, Writes
 from router.model import RouteKey
 
 log = logging.getLogger(__name__)
@@ -28,16 +28,6 @@ log = logging.getLogger(__name__)
 AT_ONCE: Final = 32  # wakes at the API server at the same time: a thundering herd waits here instead of there
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-
-
-@dataclass(slots=True)
-class Writes:
-    """What was done, for metrics; counters only grow."""
-
-    wakes: int = 0  # that found a Deployment asleep
-    resizes: int = 0
-    cancelled: int = 0  # ways down that an arrival ended
-    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -65,7 +55,7 @@ class KubeScaler:
         self._reach = reach
         self._spawn = spawn
         self._tell = tell
-        self._writer = Writer(client)
+        self._writer = Writer(client, self.writes)
         self._aside = Aside(catalog)
         self._agreement = Agreement(membership, self._aside, plane, reach, spawn)
         self._lowering = Lowering(client, catalog, self._aside, self._agreement, plane, leadership, self._writer, reach)
@@ -134,11 +124,7 @@ class KubeScaler:
             self._agreement.woken(key)
 
     async def _wake_one(self, what: Replicas, replicas: int) -> None:
-        async def asleep(now: int) -> bool:
-            self.writes.wakes += not now
-            return not now
-
-        await self._writer.write(what, replicas, asleep)
+        await self._writer.write(what, replicas, _asleep)
 
     async def _resize(self, key: RouteKey, replicas: int, stop: asyncio.Event, after: asyncio.Task[None] | None) -> None:
         if after is not None:
@@ -186,6 +172,10 @@ class KubeScaler:
             return False
         self._ailing.pop(key, None)
         return True
+
+
+async def _asleep(now: int) -> bool:
+    return not now
 
 
 async def _always(now: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -21,11 +22,22 @@ TRIES: Final = 10  # writes of one number: status updates move the resourceVersi
 May = Callable[[int], Awaitable[bool]]  # given the replicas that are wanted now: is it still right to write?
 
 
+@dataclass(slots=True)
+class Writes:
+    """What was done, for metrics; counters only grow."""
+
+    wakes: int = 0  # that found a Deployment asleep, whether a request or the autoscaler asked for them
+    resizes: int = 0
+    cancelled: int = 0  # ways down that an arrival ended
+    failures: int = 0
+
+
 class Writer:
     """The one way to a Deployment's `/scale`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, writes: Writes) -> None:
         self._client = client
+        self._writes = writes
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def wanted(self, what: Replicas) -> int:
@@ -55,6 +67,7 @@ class Writer:
                     if not left:
                         raise
                     continue
+                self._writes.wakes += not before
                 log.info("%s/%s: %d -> %d replicas", what.namespace, what.deployment, before, replicas)
                 return True
         raise AssertionError("TRIES is at least 1")

@@ -31,6 +31,19 @@ def test_a_wake_writes_one_replica_and_says_when_it_is_done() -> None:
     on_stage(scenario)
 
 
+def test_one_wake_is_counted_whether_a_request_or_the_autoscaler_is_first() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.route(0)
+        await until(lambda: stage.control.leadership.leading)
+        stage.control.scaler.scale_to(KEY, 2, "somebody waits")
+        stage.control.scaler.wake(KEY)
+        await stage.wanted(2)
+        await until(lambda: ("woken", KEY) in stage.plane.notes)
+        assert stage.control.scaler.writes.wakes == 1
+
+    on_stage(scenario)
+
+
 def test_a_wake_goes_to_the_minimum_and_never_takes_replicas_away() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.route(0, scale_min="2", scaling="external")
