@@ -13,6 +13,7 @@ from tests.mutants.defect import (
     FUNCTIONS,
     GATE,
     GATES,
+    REACH,
     SEEDS,
     WARM,
     Defect,
@@ -124,6 +125,27 @@ EXCHANGES = (
         "if upstream.suspect_until <= now] or untried",
         "if upstream.suspect_until <= now]",
         (BALANCE,),
+    ),
+    Defect(
+        "an endpoint that is given up after one timeout",
+        "router/balance.py",
+        "upstream.silences >= SILENCES)",
+        "upstream.silences)",
+        (BALANCE,),
+    ),
+    Defect(
+        "an endpoint that stays given up though nobody tries it",
+        "router/balance.py",
+        " if now < upstream.suspect_until + STALE]",
+        "]",
+        (BALANCE,),
+    ),
+    Defect(
+        "a router alone in the world that asks for ever more replicas",
+        "router/kube/reach.py",
+        "replicas + min(unreachable, replicas)",
+        "replicas + unreachable",
+        (REACH,),
     ),
     Defect(
         "the same endpoint again", "router/balance.py", "if upstream not in avoid] or free", "if upstream] or free", (BALANCE,)
