@@ -20,6 +20,7 @@ from controller.metrics import Reading, reading
 from controller.plan import Rules
 from controller.ports import Builder, SourceStore
 from controller.reconcile import Reconciler
+from kube.cache import Delta
 from kube.client import Client
 from kube.fence import fenced
 from kube.informer import Informer
@@ -55,7 +56,7 @@ class Control:
         which = {"namespaces": settings.namespaces}
         rules = PodRules(settings.grace_most, settings.cpu_request, settings.pull_secrets, settings.runtime_class)
         self.sources = builds.sources
-        self.store = KubeFunctionStore(client, **which)
+        self.store = KubeFunctionStore(client, **which, ending=self.ending)
         self.deployer = KubeDeployer(client, self.store.owner, rules, **which)
         self.namespaces: Informer[Metadata] | None = None if settings.namespaces else Informer(client, NAMESPACES)
         self.routes = KubeRoutes(client, self.deployer.services, self.store.owner, self.project)
@@ -72,6 +73,8 @@ class Control:
         self.echo = Echo(self.store, self.reconciler.progress, self._leads.is_set)
         self.synced = False
         self._events = Recorder(client, "cloudbase.dev/controller", settings.who())
+        if self.namespaces is not None:
+            self.namespaces.subscribe(self._note_ending)
         self._refused: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.store.functions.watch(self._note_refused)
 
@@ -79,6 +82,11 @@ class Control:
         """The project that a namespace's routes are of; "" = the default one."""
         found = self.namespaces.get("", namespace) if self.namespaces else None
         return (found.metadata.labels or {}).get(PROJECT, "") if found else ""
+
+    def ending(self, namespace: str) -> bool:
+        """Whether a namespace is being deleted, as far as it is known here."""
+        found = self.namespaces.get("", namespace) if self.namespaces else None
+        return found is not None and bool(found.metadata.deletion_timestamp)
 
     async def run(self) -> None:
         """Until cancelled. Raises LostLease: what is under way is broken off then, and nothing is written any more."""
@@ -126,6 +134,12 @@ class Control:
             self._leads.set()
         elif self._leads.is_set():
             self._lost.set()
+
+    def _note_ending(self, delta: Delta[Metadata]) -> None:
+        """At once, and not when Kubernetes comes to the functions: first it waits until the pods have gone, which we let go."""
+        if delta.new is not None and delta.new.metadata.deletion_timestamp:
+            for each in self.store.list(delta.new.metadata.name):
+                self.reconciler.look((each.project, each.name))
 
     def _note_refused(self, namespace: str, name: str) -> None:
         if self.store.refused(namespace, name) is not None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from controller.errors import Conflict, Invalid, StoreFailed
 from controller.kube import documents
@@ -35,8 +36,11 @@ Key = tuple[str, str]  # namespace, name
 class KubeFunctionStore:
     """FunctionStore; a function's project is its namespace. `await run()` in a task, `wait_synced()` before the first look."""
 
-    def __init__(self, client: Client, *, namespaces: Collection[str] = ()) -> None:
-        self._client = client
+    def __init__(
+        self, client: Client, *, namespaces: Collection[str] = (), ending: Callable[[str], bool] = lambda namespace: False
+    ) -> None:
+        """`ending` tells of a namespace that it is being deleted: so is every function in it, which Kubernetes tells last."""
+        self._client, self._ending = client, ending
         self.functions: Seen[Kept] = Seen(client, FUNCTIONS, namespaces=namespaces)
         self._revisions: Seen[Kept] = Seen(client, REVISIONS, namespaces=namespaces)
         self._decoded: dict[Key, tuple[str, Function | Invalid]] = {}  # by resourceVersion
@@ -56,12 +60,11 @@ class KubeFunctionStore:
     # --- reading ---
 
     def get(self, project: str, name: str) -> Function | None:
-        found = self._document(self.functions.get(project, name))
-        return found if isinstance(found, Function) else None
+        return self._function(self.functions.get(project, name))
 
     def list(self, project: str | None = None) -> list[Function]:
-        found = (self._document(item) for item in self.functions.all() if project in (None, item.metadata.namespace))
-        return [each for each in found if isinstance(each, Function)]
+        found = (self._function(item) for item in self.functions.all() if project in (None, item.metadata.namespace))
+        return [each for each in found if each is not None]
 
     def refused(self, project: str, name: str) -> Invalid | None:
         """Why the function's spec cannot work, where it was stored all the same."""
@@ -82,6 +85,15 @@ class KubeFunctionStore:
         own = [item for item in self._revisions.of(project, name) if owner and _belongs(item, owner)]
         found = [each for item in own if (each := self._revision(item))]
         return sorted(found, key=lambda each: each.generation)
+
+    def _function(self, item: Kept | None) -> Function | None:
+        found = self._document(item)
+        if item is None or not isinstance(found, Function):
+            return None
+        if found.deleting or not self._ending(item.metadata.namespace):
+            return found
+        # Without our finalizer nothing of it is there, or not any more.
+        return replace(found, deleting=True) if FINALIZER in (item.metadata.finalizers or ()) else None
 
     def _document(self, item: Kept | None) -> Function | Invalid | None:
         if item is None:
@@ -130,7 +142,7 @@ class KubeFunctionStore:
         except NotFound:
             fresh = {"metadata": {"name": name, "finalizers": [FINALIZER]}, "spec": plain}
             return await self._client.create(FUNCTIONS, fresh, project, MANAGER)
-        if before.metadata.deletion_timestamp:
+        if before.metadata.deletion_timestamp or self._ending(project):
             raise Conflict(f'function "{name}" is being deleted: wait until it is gone, then create it again')
         found = self._document(before)
         if isinstance(found, Function) and found.spec == spec:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controller.errors import Conflict
 from controller.kube.control import Builds, Control, LostLease
 from controller.kube.objects import DEPLOYMENTS, FUNCTIONS, PODS, REVISIONS, SERVICES
 from controller.kube.settings import Settings
@@ -18,7 +19,7 @@ from controller.model import FunctionSpec, Scaling, Share
 from kube.client import Client
 from kube.errors import NotFound
 from kube.fake.server import ApiServer
-from kube.resource import LEASES, Resource
+from kube.resource import LEASES, NAMESPACES, Resource
 from tests.shared.waiting import until
 
 WRITES = {"create", "update", "patch", "delete"}
@@ -34,10 +35,12 @@ class Cluster:
         self.server, self.client = server, client
 
     @asynccontextmanager
-    async def operator(self, identity: str = "one", leads: bool = True) -> AsyncIterator[Control]:
+    async def operator(
+        self, identity: str = "one", leads: bool = True, namespaces: tuple[str, ...] = ("default",)
+    ) -> AsyncIterator[Control]:
         builds = Builds(NoBuilds(), NoBuilds())
         async with Client(self.server.access(), agent=identity) as client:
-            control = Control(client, Settings(namespaces=("default",), identity=identity), builds)
+            control = Control(client, Settings(namespaces=namespaces, identity=identity), builds)
             task = asyncio.create_task(control.run())
             try:
                 await until(lambda: control.leadership.leading if leads else control.synced)
@@ -169,6 +172,32 @@ def test_what_is_deleted_or_edited_comes_back_with_the_replicas_that_routers_wan
             await until(lambda: c.there(SERVICES, "hello"))
             await c.client.delete(SERVICES, NAME, "default")
             await until(lambda: c.there(SERVICES, NAME))
+
+    play(scenario)
+
+
+def test_a_namespace_that_is_deleted_takes_its_functions_along_before_kubernetes_comes_to_them() -> None:
+    async def scenario(c: Cluster) -> None:
+        await c.client.create(NAMESPACES, {"metadata": {"name": "default", "finalizers": ["kubernetes"]}})
+        async with c.operator(namespaces=()) as control:
+            await c.serving(control)
+            await c.client.delete(NAMESPACES, "default")
+            await until(lambda: control.ending("default"))
+            with pytest.raises(Conflict, match="is being deleted"):
+                await control.store.apply("default", "hello", FunctionSpec(image="example/echo:2"))
+            await until(lambda: c.gone((SERVICES, "hello"), (DEPLOYMENTS, NAME), (SERVICES, NAME)))
+            await c.client.delete(PODS, f"{NAME}-pod", "default")  # as Kubernetes does when its Deployment has gone
+            await until(lambda: c.gone((REVISIONS, NAME)))
+            await until(lambda: control.store.get("default", "hello") is None)
+            function = await c.there(FUNCTIONS, "hello")
+            assert function is not None, "Kubernetes deletes it when it comes to it"
+            assert not function["metadata"].get("finalizers")
+            await idle(control)
+        before = len(c.writes())
+        async with c.operator("two", namespaces=()) as control:
+            await control.reconciler.synced.wait()
+            await idle(control)
+        assert c.writes()[before:] == []
 
     play(scenario)
 
