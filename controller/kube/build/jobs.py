@@ -58,6 +58,7 @@ class Jobs:
         One that runs already is followed; one that has ended already is what became of the build, unless it was made before
         `since` (unix seconds): that is known, and it is built anew.
         """
+        await self._pods.synced()  # else a Job that has ended would seem to have lost its pod
         await self._forget(task.key, since)
         for attempt in range(1, LOST + 1):
             job, began = await self._ensure(task, tell)
