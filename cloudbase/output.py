@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from shutil import get_terminal_size
 from typing import Any, Protocol
 
 import click
 
+GAP = 3  # spaces between columns
 STYLES = {"ready": "green", "failed": "red", "progress": "yellow", "": ""}
 
 
@@ -22,21 +24,23 @@ def as_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their columns: with colours and rules in a terminal, aligned by spaces elsewhere."""
-    if not sys.stdout.isatty():
-        widths = [max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))]
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], whole: bool = False) -> None:
+    """Print rows under their columns: with colours and rules in a terminal, aligned by spaces elsewhere.
+
+    `whole`: no cell is divided; where the terminal is too narrow it wraps the lines itself, and an address can be copied.
+    """
+    widths = [max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))]
+    room = get_terminal_size().columns - GAP * len(widths)
+    if not sys.stdout.isatty() or (whole and sum(widths) > room):
         for row in [[name.upper() for name in columns], *rows]:
-            click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            click.echo((" " * GAP).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in columns:
-        shown.add_column(name, overflow="fold")  # an address that was cut could not be copied
+    shown = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for row in rows:
         shown.add_row(*(Text(cell, STYLES.get(_mood(cell), "")) for cell in row))
     Console(highlight=False).print(shown)

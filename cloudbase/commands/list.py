@@ -22,7 +22,7 @@ def command(place: Place, output: str) -> None:
     if output == "json":
         shown.as_json({"items": views})
     elif views:
-        shown.table(COLUMNS, [_row(view) for view in sorted(views, key=lambda view: str(view["name"]))])
+        shown.table(COLUMNS, [_row(view) for view in sorted(views, key=lambda view: str(view["name"]))], whole=True)
     else:
         shown.note("There are no functions yet: `cloudbase init --runtime node hello`, then `cloudbase deploy hello`.")
 

@@ -242,7 +242,7 @@ def test_delete_in_a_terminal_asks_and_ctrl_c_at_the_question_is_told_from_a_no(
     assert (run("delete", "f", stdin=answer).exit_code, list(api.views)) == (code, left)  # the end of input is as Ctrl-C
 
 
-def test_in_a_narrow_terminal_an_address_is_wrapped_and_never_cut(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_in_a_narrow_terminal_a_line_with_an_address_is_left_whole(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     import io
 
     from cloudbase.output import table
@@ -253,8 +253,11 @@ def test_in_a_narrow_terminal_an_address_is_wrapped_and_never_cut(monkeypatch: p
 
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setattr("sys.stdout", terminal := Terminal())
-    table(("Name", "Address"), [("a-name", "http://127.0.0.1:8080/fn/a-name")])
-    assert "…" not in terminal.getvalue()
+    table(("Name", "Address"), [("a-name", "http://127.0.0.1:8080/fn/a-name")], whole=True)
+    assert terminal.getvalue().splitlines()[1] == "a-name   http://127.0.0.1:8080/fn/a-name"
+    monkeypatch.setenv("COLUMNS", "80")
+    table(("Name", "Address"), [("a-name", "http://127.0.0.1:8080/fn/a-name")], whole=True)
+    assert "──" in terminal.getvalue()
 
 
 def test_what_cannot_be_sent_to_a_function_is_wrong_usage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
