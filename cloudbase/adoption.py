@@ -53,16 +53,8 @@ def adopt(
     if not LABEL.fullmatch(name):
         raise Misused(f"{name!r} cannot be a route's name: it is no DNS label", "name the route with --name")
     _expect_free(name, service, services)
-    annotations: dict[str, str | None] = {DEPLOYMENT: _name(deployment), MINIMUM: "0" if wishes.to_zero else "1"}
-    port = _port(service, wishes.port)
-    if wishes.port:
-        annotations[PORT] = wishes.port
-    container = _container(deployment, port)
-    if probe := _probe(container):
-        annotations[PROBE] = json.dumps(probe, separators=(",", ":"))
-    else:
-        plan.warnings.append("no readiness probe: a pod counts as ready as soon as its container runs; give it one")
-    annotations |= _other_scaler(deployment, autoscalers, wishes, plan)
+    container = _container(deployment, _port(service, wishes.port))
+    annotations = _own(deployment, container, wishes, plan) | _other_scaler(deployment, autoscalers, wishes, plan)
     annotations |= _no_longer(service, annotations)
     if SCALING not in annotations and _annotations(service).get(SCALING) == "external":
         plan.warnings.append(f"its annotation {SCALING} = external stays: the router neither resizes nor wakes it")
@@ -78,6 +70,18 @@ def adopt(
             "no preStop hook: its program must finish what is in flight after SIGTERM; for one that does not, there is --drain 5s"
         )
     return plan
+
+
+def _own(deployment: Manifest, container: Manifest, wishes: Wishes, plan: Plan) -> dict[str, str | None]:
+    """What the route is told of the Deployment, and of what was wished."""
+    annotations: dict[str, str | None] = {DEPLOYMENT: _name(deployment), MINIMUM: "0" if wishes.to_zero else "1"}
+    if wishes.port:
+        annotations[PORT] = wishes.port
+    if probe := _probe(container):
+        annotations[PROBE] = json.dumps(probe, separators=(",", ":"))
+    else:
+        plan.warnings.append("no readiness probe: a pod counts as ready as soon as its container runs; give it one")
+    return annotations
 
 
 def undo(deployment: Manifest, services: Iterable[Manifest]) -> Plan:
