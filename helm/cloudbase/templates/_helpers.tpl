@@ -27,10 +27,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* An image by digest where one is given, by tag else; the tag's default is the chart's version of the platform. */}}
+{{/* An image by digest where one is given (a tag beside it is for the reader), by tag else; its default is the chart's version of the platform. */}}
 {{- define "cloudbase.image" -}}
 {{- if .image.digest -}}
-{{ .image.repository }}@{{ .image.digest }}
+{{ .image.repository }}{{ with .image.tag }}:{{ . }}{{ end }}@{{ .image.digest }}
 {{- else -}}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
@@ -73,12 +73,13 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* For skaffold's sync: the image's code where it can be written, and nothing else is. */}}
+{{/* For skaffold's sync: the image's code where it can be written, and nothing else is. The folder itself, whose times are its copier's: the volume's
+are root's, and cp would fail at them. */}}
 {{- define "cloudbase.code" -}}
 - name: code
   image: {{ include "cloudbase.image" (dict "root" . "image" .Values.image) }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  command: [cp, -a, /app/., /code]
+  command: [cp, -a, /app, /code]
   securityContext: {{- include "cloudbase.container-security" . | nindent 4 }}
   volumeMounts:
     - {name: code, mountPath: /code}

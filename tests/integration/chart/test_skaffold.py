@@ -39,8 +39,8 @@ def test_files_are_copied_to_where_processes_run_that_start_anew() -> None:
         pod = only(manifests, "Deployment", f"cloudbase-{part}")["spec"]["template"]["spec"]
         (container,), (before,) = pod["containers"], pod["initContainers"]
         assert container["args"] == ["cloudbase.again", part, "--kube"]
-        assert before["command"] == ["cp", "-a", "/app/.", container["workingDir"]] and "WORKDIR /app" in dockerfile
-        assert {"name": "code", "mountPath": container["workingDir"]} in container["volumeMounts"]
+        assert before["command"] == ["cp", "-a", "/app", "/code"] and "WORKDIR /app" in dockerfile
+        assert container["workingDir"] == "/code/app" and {"name": "code", "mountPath": "/code"} in container["volumeMounts"]
         assert container["securityContext"]["readOnlyRootFilesystem"]
         for rule in artifact["sync"]["manual"]:
             room = rule["src"].partition("/")[0]
@@ -52,18 +52,22 @@ def test_without_development_nothing_of_it_is_there() -> None:
     assert "/code" not in str(render()) and "cloudbase.again" not in str(render())
 
 
-def test_its_release_runs_the_image_that_it_builds() -> None:
+@pytest.mark.parametrize("digest", ["", "sha256:" + "a" * 64], ids=["built here", "pushed"])
+def test_its_release_runs_the_image_that_it_builds(digest: str) -> None:
     (artifact,) = FILE["build"]["artifacts"]
     (release,) = FILE["deploy"]["helm"]["releases"]
     values: dict[str, Any] = yaml.safe_load((ROOT / release["valuesFiles"][0]).read_text())
-    built = {"IMAGE_REPO_cloudbase_platform": artifact["image"], "IMAGE_TAG_cloudbase_platform": "abc123"}
+    built = {
+        f"IMAGE_{part}_cloudbase_platform": value
+        for part, value in (("REPO", artifact["image"]), ("TAG", "abc"), ("DIGEST", digest))
+    }
     for path, template in release["setValueTemplates"].items():
         part, name = path.split(".")
         values.setdefault(part, {})[name] = built[template.removeprefix("{{.").removesuffix("}}")]
     manifests = render(values, release=release["name"])
     for part in ("router", "controller"):
         (container,) = only(manifests, "Deployment", f"cloudbase-{part}")["spec"]["template"]["spec"]["containers"]
-        assert container["image"] == "cloudbase/platform:abc123"
+        assert container["image"] == "cloudbase/platform:abc" + (f"@{digest}" if digest else "")  # by which files find their pods
     (forward,) = FILE["portForward"]
     assert only(manifests, "Service", forward["resourceName"])["spec"]["ports"][0]["port"] == forward["port"]
 
