@@ -1,14 +1,17 @@
-"""A real Prometheus scrapes the installed platform: every query of every panel and every alert has something to say."""
+"""A real Prometheus scrapes the installed platform: every query of every panel and every alert has a number to say."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 import yaml
 
+from tests.cluster.platform.deploying import deployer
 from tests.cluster.platform.installed import Platform, cloudbase, kubectl
 from tests.cluster.platform.prometheus import Prometheus, prometheus
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, burst, in_a_namespace, reached
@@ -36,6 +39,7 @@ def test_every_panel_and_alert_has_data_on_the_running_platform(platform: Platfo
         async with prometheus(platform.pods(), tmp_path) as server:
             await burst(traffic, "/fn/hello", 2)
             await place.asleep("hello")
+            await built(place, platform, server)
             async with steady(f"http://{traffic}/fn/hello", 20):  # a cold start, then ordinary work
                 missing = await silent(platform, server)
         assert not missing, "\n".join(missing)
@@ -43,17 +47,35 @@ def test_every_panel_and_alert_has_data_on_the_running_platform(platform: Platfo
     in_a_namespace(scenario)
 
 
+async def built(place: Place, platform: Platform, server: Prometheus) -> None:
+    """A build of what was never built before, once Prometheus knows how many there were: only then does it see one more."""
+    async with asyncio.timeout(PATIENCE):
+        while not await server.ask("cloudbase_controller_build_wait_seconds_count"):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.2)
+    who = await asyncio.to_thread(deployer, platform, place.namespace)
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+        text = f"def handler(request):\n    return {place.namespace!r}\n"
+        await who.deploy(http, "built", {"main.py": text}, runtime="python")
+    await asyncio.to_thread(who.ready, "built")
+    await asyncio.to_thread(who.delete_all)
+
+
 async def silent(platform: Platform, server: Prometheus, within: float = PATIENCE) -> list[str]:
-    """The queries that have said nothing, after so many seconds at most."""
+    """The queries that have not said a number, after so many seconds at most."""
     left = [query for query in queries(platform) if not ERRORS.search(query)]
     try:
         async with asyncio.timeout(within):
             while left:
-                left = [query for query in left if not await server.ask(query)]
+                left = [query for query in left if not await numbers(server, query)]
                 await asyncio.sleep(0.5)
     except TimeoutError:
         pass  # whatever is left is the answer
     return left
+
+
+async def numbers(server: Prometheus, query: str) -> bool:
+    """Whether it says one: a quantile or a share of nothing is NaN."""
+    return any(not math.isnan(float(each["value"][1])) for each in await server.ask(query))
 
 
 def queries(platform: Platform) -> list[str]:
