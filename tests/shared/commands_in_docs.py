@@ -1,7 +1,7 @@
 """Commands in the documentation: each block of them is run by the test that its mark names, or says why by none.
 
 A mark is a comment on a line of its own, and holds until the next mark, or the end of the section that it stands in:
-<!-- run by tests/….py -->    as they are written, in order; the test names the page
+<!-- run by tests/….py -->    as they are written, in order, but for names of examples; the test names the page
 <!-- as in tests/….py -->     the same commands, with other names
 <!-- not run: needs … -->     more than a test has: a cloud, a registry, hours
 """

@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import sys
 import tarfile
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "router"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from installed import Failed, kubectl, platform_image
-from router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace
-
-import helm as chart
+from tests.cluster.platform.installed import Failed, kubectl, platform_image
+from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace
+from tests.shared import helm as chart
 
 pytestmark = MARKS
 
