@@ -66,7 +66,7 @@ def test_the_commands_of_the_operators_pages_work_as_they_are_written(platform: 
 
 def typed(page: str, home: Path, told: Mapping[str, str], env: Mapping[str, str]) -> str:
     """A page's commands, and what they said."""
-    return play(played(page, TEST), home, words=told, env=env, programs={"helm": chart.program()}, within=300)
+    return play(played(page, TEST), home, words=told, env=env, programs={"helm": chart.program()}, within=700)
 
 
 def operator_s(folder: Path, namespace: str) -> Path:
