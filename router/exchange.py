@@ -240,6 +240,9 @@ class Exchange(Attempt):
         `silent`: it could not be opened, and not because its host refused."""
         now = self.board.clock.now
         self.up = None
+        if self.state == CONNECTING:
+            self._unreachable(now, silent)
+            return
         self.row.failed(failure)
         if self.state == RESPONDING:
             status = self.response.status
@@ -248,8 +251,6 @@ class Exchange(Attempt):
         elif self.state == TUNNEL:
             self._over(101, now)
             self.down.cut()
-        elif self.state == CONNECTING:
-            self._unreachable(now, silent)
         elif not answered and self.held is not None and self._resendable() and self._may_try(now):
             self.row.retried()
             self._elsewhere(now)

@@ -165,7 +165,8 @@ class World:
     def __init__(self, **patience: Any) -> None:
         self.clock = Clock()
         self.wakes = Wakes(self.clock)
-        self.meters = Meters(memoryview(bytearray(PAGE * 8)))
+        self.book = memoryview(bytearray(PAGE * 8))
+        self.meters = Meters(self.book)
         self.draws = iter(())
         self.board = Switchboard(
             self.clock, lambda: 0.0, Identity(b"0123456789abcdef"), self.meters, self.wakes, replace(Patience(), **patience)

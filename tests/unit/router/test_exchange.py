@@ -14,6 +14,7 @@ from router.exchange import BACKOFF, IDLE, TUNNEL, WAITING, Exchange
 from router.http1.fields import read_fields
 from router.http1.request import Request
 from router.http1.response import read_response
+from router.meters import FAILED, FAILURES, read_functions
 from router.model import Backend, Endpoint, Route, Settings
 from tests.unit.router.exchange_world import KEY, SENDER, Far, Near, World
 
@@ -262,6 +263,16 @@ def refused(world: World) -> None:
 
 def no_way(world: World) -> None:
     world.streams[-1].lose(failure="connect", silent=True)
+
+
+@pytest.mark.parametrize("how", [refused, no_way])
+def test_a_connection_that_cannot_be_opened_is_counted_once(world: World, how: Callable[[World], None]) -> None:
+    world.slow.add("a:1")
+    world.put("a:1")
+    world.begin()
+    how(world)
+    [cells] = read_functions(world.book).values()
+    assert dict(zip(FAILURES, cells[FAILED:], strict=False)) == {"connect": 1, "reset": 0, "malformed": 0, "timeout": 0}
 
 
 @pytest.mark.parametrize(("how", "found"), [(None, True), (no_way, True), (refused, False)], ids=["silence", "no way", "refused"])
