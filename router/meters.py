@@ -161,7 +161,7 @@ class Row:
 class Meters:
     """The book of one worker, over a zeroed buffer of a whole number of pages: its own memory, or a part of a shared mmap.
 
-    A page that was never used is never touched: in an anonymous mmap 16,384 pages take 24 MiB of addresses and no memory.
+    A page that was never used is never touched: in a shared mmap 262,144 pages take 384 MiB of addresses and no memory.
     """
 
     __slots__ = ("_cells", "_free", "_others", "_used")

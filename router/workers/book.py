@@ -1,4 +1,8 @@
-"""The memory that a worker counts in and the control process reads: a page is used when its first function is called."""
+"""The memory that a worker counts in and the control process reads: a page is used when its first function is called.
+
+A file without blocks behind a mapping: what was never written takes addresses and no memory, so that there is room for more
+functions than any cluster has.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import tempfile
 
 from router.meters import PAGE
 
-PAGES = 16_384  # functions with counters of their own
+PAGES = 262_144  # functions with counters of their own: 384 MiB of addresses for each worker
 
 
 def make() -> int:
