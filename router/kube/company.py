@@ -11,10 +11,11 @@ from autoscaler.recorder import Recorder
 from kube.lease import Leadership, steady_clock
 from kube.model import EndpointSlice, SliceEndpoint
 from router.kube.metrics import Reading
-from router.kube.peers.membership import Membership, Unreachable
+from router.kube.peers.membership import Membership
 from router.kube.peers.ports import Exchange
 from router.kube.peers.roster import TERMS, Terms, identity_of, is_of
 from router.model import RouteKey
+from router.unreachable import Unreachable
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from autoscaler.model import Sample
 from router.model import RouteKey
 from router.ports import Routes
 from router.slots import Need
+from router.unreachable import Unreachable
 
 
 class Told(Routes, Protocol):
@@ -42,7 +43,7 @@ class Plane(Told, Protocol):
         When the first comes to wait, where limits are shared, the scaler's `wake` is called.
         """
 
-    def unreachable(self) -> Mapping[RouteKey, frozenset[str]]:
+    def unreachable(self) -> Unreachable:
         """Addresses that could not be connected to three times in a row, and not because they refused: nothing was heard."""
 
     async def take_stock(self, key: RouteKey) -> None:

@@ -8,29 +8,24 @@ router that nobody can reach, or a function that is too busy to take connections
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from router.kube.model import Translation
 from router.model import RouteKey
-
-Found = Mapping[RouteKey, frozenset[str]]  # addresses that cannot be reached
+from router.unreachable import Unreachable, united
 
 
 class Reach:
     """What was found last; replaced as a whole, about once a second."""
 
     def __init__(self) -> None:
-        self._here: Found = {}
-        self._found: dict[RouteKey, frozenset[str]] = {}
+        self._here: Unreachable = {}
+        self._found: Unreachable = {}
 
-    def note(self, here: Found, elsewhere: Iterable[Found] = ()) -> None:
-        """What this router and each of the others finds now: one is enough, for it has tried three times."""
+    def note(self, here: Unreachable, elsewhere: Iterable[Unreachable] = ()) -> None:
+        """What this router and each of the others finds now."""
         self._here = here
-        merged: dict[RouteKey, frozenset[str]] = {}
-        for one in (here, *elsewhere):
-            for key, addresses in one.items():
-                merged[key] = merged.get(key, frozenset()) | addresses
-        self._found = merged
+        self._found = united((here, *elsewhere))
 
     def count(self) -> int:
         """Addresses that cannot be reached, over all routes."""

@@ -15,6 +15,7 @@ from router.ports import Scaler
 from router.settings import Settings
 from router.slots import Need
 from router.switchboard import label
+from router.unreachable import Unreachable, united
 from router.wire.tls import Certificate
 from router.workers import messages
 from router.workers.crew import Crew
@@ -59,7 +60,7 @@ class WorkersPlane:
         self._beating: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._stock = Stocktaking(self.processes)
-        self._unreachable: dict[Process, Mapping[RouteKey, frozenset[str]]] = {}
+        self._unreachable: dict[Process, Unreachable] = {}
         self._lending = Lending(self.processes, scaler.wake)
         self.crew: Crew | None = None
 
@@ -121,11 +122,7 @@ class WorkersPlane:
 
     def unreachable(self) -> dict[RouteKey, frozenset[str]]:
         """As Plane.unreachable, of a moment ago: what any of the workers finds."""
-        total: dict[RouteKey, frozenset[str]] = {}
-        for found in self._unreachable.values():
-            for key, addresses in found.items():
-                total[key] = total.get(key, frozenset()) | addresses
-        return total
+        return united(self._unreachable.values())
 
     async def take_stock(self, key: RouteKey) -> None:
         """As Plane.take_stock."""

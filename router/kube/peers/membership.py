@@ -23,6 +23,7 @@ from router.kube.peers.batch import Batch, Lost, Row, decode, encode, lost_of, r
 from router.kube.peers.ports import Away, Beat, Exchange, Session
 from router.kube.peers.roster import TERMS, Roster, Terms, identity_of
 from router.model import RouteKey
+from router.unreachable import Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,6 @@ PERIOD: Final = 1.5  # seconds until a beat without a batch: those of an autosca
 KEPT: Final = 60  # batches that wait for a board that is away: what was seen meanwhile is sent when it is back
 BACKOFF: Final = Backoff(0.1, 1.5)
 FRESH: Final = 5.0  # seconds that another router's word about whom it cannot reach counts
-
-Unreachable = Mapping[RouteKey, frozenset[str]]  # addresses
 
 
 @dataclass(slots=True)
