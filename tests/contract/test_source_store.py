@@ -8,7 +8,9 @@ import io
 import tarfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,36 +50,59 @@ class Waiting:
 
 
 @asynccontextmanager
-async def cluster_store(in_secret: int) -> AsyncIterator[SourceStore]:
+async def cluster_store(in_secret: int, host: str) -> AsyncIterator[SourceStore]:
     """Over an API server and an image registry, both fake; up to so many bytes a source is in a Secret."""
 
     async def none() -> dict[str, str]:
         return {}
 
-    async with ApiServer() as server, Client(server.access()) as client, serving(MemoryRegistry()) as host:
+    async with ApiServer() as server, Client(server.access()) as client:
         registry, settings = Registry(host, none, insecure=True), BuildSettings(registry=f"{host}/functions")
         yield KubeSourceStore(client, settings, registry, limits=LIMITS, young=0.0, in_secret=in_secret, clock=lambda: 4e9)
         await registry.close()
 
 
-@pytest.fixture(params=["memory", "folder", "secrets", "registry"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Waiting]:
+@dataclass
+class Harbour:
+    """A loop, and a port in it behind which every test finds a registry of its own: to open and close one costs 0.2 s."""
+
+    runner: asyncio.Runner
+    registry: MemoryRegistry = field(default_factory=MemoryRegistry)
+    host: str = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.registry(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def harbour() -> Iterator[Harbour]:
     with asyncio.Runner() as runner:
-        if request.param == "memory":
-            yield Waiting(MemorySourceStore(LIMITS), runner)
-        elif request.param == "folder":
-            yield Waiting(LocalSourceStore(tmp_path / "sources", LIMITS, young=0.0, clock=lambda: 4e9), runner)
-        else:
-            opened = cluster_store(1 << 20 if request.param == "secrets" else 0)
-            yield Waiting(runner.run(opened.__aenter__()), runner)
-            runner.run(opened.__aexit__(None, None, None))
+        found = Harbour(runner)
+        opened = serving(found)
+        found.host = runner.run(opened.__aenter__())
+        yield found
+        runner.run(opened.__aexit__(None, None, None))
+
+
+@pytest.fixture(params=["memory", "folder", "secrets", "registry"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, harbour: Harbour) -> Iterator[Waiting]:
+    runner = harbour.runner
+    if request.param == "memory":
+        yield Waiting(MemorySourceStore(LIMITS), runner)
+    elif request.param == "folder":
+        yield Waiting(LocalSourceStore(tmp_path / "sources", LIMITS, young=0.0, clock=lambda: 4e9), runner)
+    else:
+        harbour.registry = MemoryRegistry()
+        opened = cluster_store(1 << 20 if request.param == "secrets" else 0, harbour.host)
+        yield Waiting(runner.run(opened.__aenter__()), runner)
+        runner.run(opened.__aexit__(None, None, None))
 
 
 def member(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
     info.size = len(content)
-    for field, value in fields.items():
-        setattr(info, field, value)
+    for attribute, value in fields.items():
+        setattr(info, attribute, value)
     return info, content
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 NODE_LISTENER = """
+const { existsSync } = require('node:fs');
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 module.exports = async (req, res) => {
   const url = new URL(req.url, 'http://x');
   console.log('called', url.pathname);
   if (url.pathname === '/throw') throw new Error('secret of the function');
   if (url.pathname === '/late') { res.write('half'); await sleep(20); throw new Error('secret of the function'); }
+  if (url.pathname === '/held') { while (!existsSync('let-go')) await sleep(5); return res.end('held'); }
   if (url.pathname === '/slow') { await sleep(Number(url.searchParams.get('ms'))); return res.end('slow'); }
   if (url.pathname === '/size') {
     let size = 0;
@@ -44,6 +46,7 @@ require('http')
 )
 
 NODE_HANDLER = """
+const { existsSync } = require('node:fs');
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 async function* late() { yield 'half'; await sleep(20); throw new Error('secret of the function'); }
 async function* ticks() { for (let i = 0; i < 3; i++) { yield `tick ${i}\\n`; await sleep(300); } }
@@ -51,6 +54,7 @@ exports.handler = async (event) => {
   console.log('called', event.path);
   if (event.path === '/throw') throw new Error('secret of the function');
   if (event.path === '/late') return late();
+  if (event.path === '/held') { while (!existsSync('let-go')) await sleep(5); return 'held'; }
   if (event.path === '/slow') { await sleep(Number(event.query.ms)); return 'slow'; }
   if (event.path === '/size') return String(event.rawBody.length);
   if (event.path === '/ticks') return ticks();
@@ -59,6 +63,7 @@ exports.handler = async (event) => {
 """
 
 PYTHON_HANDLER = """
+import os
 import time
 
 def late():
@@ -77,6 +82,10 @@ def handler(request):
         raise RuntimeError("secret of the function")
     if request.path == "/late":
         return late()
+    if request.path == "/held":
+        while not os.path.exists("let-go"):
+            time.sleep(0.005)
+        return "held"
     if request.path == "/slow":
         time.sleep(int(request.query["ms"]) / 1000)
         return "slow"
@@ -96,6 +105,7 @@ PYTHON_ASYNC = (
 )
 
 PYTHON_WSGI = """
+import os
 import time
 from urllib.parse import parse_qs
 
@@ -121,6 +131,10 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     if path == "/late":
         return late()
+    if path == "/held":
+        while not os.path.exists("let-go"):
+            time.sleep(0.005)
+        return [b"held"]
     if path == "/slow":
         time.sleep(int(query["ms"][0]) / 1000)
         return [b"slow"]
@@ -138,6 +152,7 @@ def app(environ, start_response):
 
 PYTHON_ASGI = """
 import asyncio
+import os
 from urllib.parse import parse_qs
 
 async def app(scope, receive, send):
@@ -151,13 +166,15 @@ async def app(scope, receive, send):
 
     if path == "/throw":
         raise RuntimeError("secret of the function")
+    size = 0
     if path == "/size":
-        size = 0
         while True:
             message = await receive()
             size += len(message.get("body", b""))
             if not message.get("more_body"):
                 break
+    while path == "/held" and not os.path.exists("let-go"):
+        await asyncio.sleep(0.005)
     if path == "/slow":
         await asyncio.sleep(int(query["ms"][0]) / 1000)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
@@ -172,8 +189,8 @@ async def app(scope, receive, send):
         for number in range(3):
             await put(b"tick %d\\n" % number)
             await asyncio.sleep(0.3)
-    last = {"/size": lambda: str(size).encode(), "/slow": lambda: b"slow", "/big": bytes, "/ticks": bytes}
-    await put(last.get(path, lambda: f"{scope['method']} {path}".encode())(), more=False)
+    last = {"/size": str(size), "/slow": "slow", "/held": "held", "/big": "", "/ticks": ""}
+    await put(last.get(path, f"{scope['method']} {path}").encode(), more=False)
 """
 
 # form -> (runtime, file, its text)

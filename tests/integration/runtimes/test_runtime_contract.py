@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -59,6 +60,20 @@ def _in_log(function: FunctionProcess, *parts: str) -> None:
     assert all(part in log for part in parts), log
 
 
+@contextmanager
+def held(function: FunctionProcess) -> Iterator[None]:
+    """While the function is inside a request, which it lets go at the end."""
+    with ThreadPoolExecutor(1) as pool:
+        request = pool.submit(function.request, "/held")
+        try:
+            eventually(lambda: _in_log(function, "called /held"))
+            yield
+            assert not request.done()
+        finally:
+            (function.folder / "let-go").touch()
+        assert request.result().body == b"held"
+
+
 @EVERY_FORM
 def test_an_answer_that_breaks_off_never_looks_whole(start: Start, form: str) -> None:
     function = start(form)
@@ -104,11 +119,8 @@ def test_what_is_left_at_the_end_of_the_grace_is_broken_off(start: Start, form: 
 @EVERY_FORM
 def test_health_is_answered_without_the_function_and_only_when_the_router_did_not_send_it(start: Start, form: str) -> None:
     function = start(form)
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(function.request, "/slow?ms=1000")
-        eventually(lambda: _in_log(function, "called /slow"))
+    with held(function):
         health = function.request("/_cloudbase/health", router=False)
-        assert not slow.done()
     assert (health.status, health.json()) == (200, {"status": "ok"})
     assert "called /_cloudbase" not in function.log
     assert function.request("/_cloudbase/health").body != health.body
@@ -117,11 +129,8 @@ def test_health_is_answered_without_the_function_and_only_when_the_router_did_no
 
 def test_health_is_answered_while_a_plain_python_handler_computes(start: Start) -> None:
     function = start("python-handler", env={"CLOUDBASE_CONCURRENCY": "1"})
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(function.request, "/slow?ms=1000")
-        eventually(lambda: _in_log(function, "called /slow"))
+    with held(function):
         assert function.request("/_cloudbase/health", router=False).status == 200
-        assert not slow.done()
 
 
 @EVERY_FORM
