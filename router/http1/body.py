@@ -90,7 +90,7 @@ class ChunkedReader:
         self.trailers = b"".join(
             name + b": " + value.rstrip(b" \t") + CRLF
             for name, value in grammar.find_lines(block)
-            if name.lower().replace(b"_", b"-") not in grammar.NEVER_TRAILING
+            if (plain := name.lower().replace(b"_", b"-")) not in grammar.NEVER_TRAILING and not plain.startswith(b"x-forwarded-")
         )
         self.state = _DONE
         self.done = True

@@ -108,23 +108,27 @@ def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
     host = _host(said, minor)
     length = _length(said, minor)
     request_id, trace = _well_formed(said)
-    kept = [
-        name + b": " + value + CRLF
-        for lower, name, value in lines
-        if lower not in _REWRITTEN and lower not in named and lower.replace(b"_", b"-") not in _REWRITTEN
-    ]
+    kept = [name + b": " + value + CRLF for lower, name, value in lines if lower not in named and _goes_on(lower, sender)]
     kept.append(b"Host: " + (host or sender.authority) + CRLF)
     kept += [b"Content-Length: %d\r\n" % length] if b"content-length" in said else []
     kept += [b"Expect: 100-continue\r\n"] if _expect(said, minor) else []
     kept += [b"X-Request-Id: " + request_id + CRLF] if request_id else []
     kept += [b"traceparent: " + trace + CRLF] if trace else []
-    kept += [b"tracestate: " + value + CRLF for value in said.get(b"tracestate", ())] if trace else []
+    kept += (
+        [b"tracestate: " + value + CRLF for value in said.get(b"tracestate", ())] if trace and b"tracestate" not in named else []
+    )
     kept.append(_forwarded(said, sender, host or sender.authority))
     keep = minor == b"1" and b"close" not in named
     missing = (not request_id) + 2 * (not trace)
     special = Special(_upgrade(said, named, minor, length), any(b"trailers" in grammar.members(te) for te in said.get(b"te", ())))
     usual = length != CHUNKED and special == (b"", False)
     return Fields(block, minor, b"".join(kept), host, length, keep, missing, None if usual else special)
+
+
+def _goes_on(name: bytes, sender: Sender) -> bool:
+    """May a field go on as it came? A `_` counts as `-`; whatever else says who sent it is for trusted senders to say."""
+    plain = name.replace(b"_", b"-")
+    return plain not in _REWRITTEN and (not plain.startswith(b"x-forwarded-") or (sender.trusted and plain == name))
 
 
 def _fault(block: bytes) -> str:

@@ -26,7 +26,7 @@ match_block: Final = re.compile(rb"(?:" + TOKEN + rb"+:" + VALUE + rb"*" + EOL +
 find_lines: Final = re.compile(rb"(" + TOKEN + rb"+):[ \t]*(" + VALUE + rb"*)" + EOL).findall
 match_host: Final = re.compile(HOST).fullmatch
 match_request_id: Final = re.compile(REQUEST_ID).fullmatch
-match_traceparent: Final = re.compile(TRACEPARENT).fullmatch
+match_traceparent: Final = re.compile(rb"%b|(?!00)%b-[\x21-\x7e]*" % (TRACEPARENT, TRACEPARENT)).fullmatch  # a later one has more
 match_token: Final = re.compile(TOKEN + rb"+").fullmatch
 find_bare_lf: Final = re.compile(rb"\n(?<!\r\n)").search
 
@@ -39,7 +39,7 @@ HOP_BY_HOP: Final = frozenset(
 NEVER_TRAILING: Final = HOP_BY_HOP | frozenset(
     b"content-length host expect content-encoding content-type content-range cache-control max-forwards authorization cookie "
     b"set-cookie range age date expires location retry-after vary warning forwarded x-forwarded-for x-forwarded-proto "
-    b"x-forwarded-host x-forwarded-prefix x-real-ip x-request-id traceparent server-timing".split()
+    b"x-forwarded-host x-forwarded-prefix x-real-ip x-request-id traceparent tracestate server-timing".split()
 )
 
 

@@ -55,9 +55,10 @@ def read_request(data: bytes, end: int, sender: Sender, last: Fields | None) -> 
     if line is None:
         return _read_other(data, end, sender, last)
     method, segment, target, minor = line.groups()
-    if len(target) > sender.limits.target:
+    after = line.end()
+    if after > sender.limits.target and line.end(3) - line.start(2) + 4 > sender.limits.target:  # 4: "/fn/"
         raise _too_long(sender.limits)
-    block = data[line.end() : end + 2]
+    block = data[after : end + 2]
     if last is None or block != last.block or minor != last.minor:
         last = read_fields(block, minor, sender, last)
     return Request(method, segment, target, last)
@@ -67,7 +68,7 @@ def check_unfinished(data: bytes, limits: Limits) -> None:
     """Raise what is already certain of a head whose end has not come: too long, or lines that end in LF alone."""
     if len(data) > limits.target + 64 and data.find(b"\r\n") < 0:
         raise _too_long(limits)
-    if len(data) > limits.head:
+    if len(data) > limits.head + 3:  # of the four bytes that end it, three may be there
         raise HeadTooLarge(f"The request head is longer than {limits.head} bytes")
     if grammar.find_bare_lf(data) is not None:
         raise Malformed("A line ends in a bare LF; RFC 9112 wants CRLF")

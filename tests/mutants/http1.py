@@ -24,8 +24,9 @@ HTTP1 = (
         "codings beside chunked", FIELDS, 'codings[0].lower() != b"chunked"', 'b"chunked" not in codings[0].lower()', (REQUESTS,)
     ),
     Defect("Connection that names framing", FIELDS, "    if named & _UNTOUCHABLE:\n", "    if False:\n", (REQUESTS,)),
-    Defect("fields named by Connection", FIELDS, " and lower not in named and", " and", (REQUESTS,)),
-    Defect("framing spelt with underscores", FIELDS, ' and lower.replace(b"_", b"-") not in _REWRITTEN', "", (REQUESTS,)),
+    Defect("fields named by Connection", FIELDS, "if lower not in named and", "if", (REQUESTS,)),
+    Defect("framing spelt with underscores", FIELDS, '    plain = name.replace(b"_", b"-")\n', "    plain = name\n", (REQUESTS,)),
+    Defect("who sent it, by anybody", FIELDS, "(sender.trusted and plain == name)", "plain == name", (REQUESTS,)),
     Defect("a second Host", FIELDS, "    if len(values) != 1:\n", "    if not values:\n", (REQUESTS,)),
     Defect("a malformed Host", FIELDS, "    if grammar.match_host(values[0]) is None:\n", "    if False:\n", (REQUESTS,)),
     Defect("too many fields", FIELDS, '    if block.count(b"\\n") > sender.limits.fields:\n', "    if False:\n", (REQUESTS,)),
@@ -46,7 +47,7 @@ HTTP1 = (
     ),
     Defect("a lowercase method", REQUEST, "    if _match_method(method) is None:\n", "    if False:\n", (REQUESTS,)),
     Defect("CONNECT", REQUEST, '    if method == b"CONNECT":\n', "    if False:\n", (SEEDS, HOSTILE)),
-    Defect("a head without end", REQUEST, "    if len(data) > limits.head:\n", "    if False:\n", (REQUESTS, WIRE)),
+    Defect("a head without end", REQUEST, "    if len(data) > limits.head + 3:", "    if False:", (REQUESTS, WIRE)),
     Defect(
         "a bare LF in a head that goes on",
         REQUEST,
@@ -72,8 +73,8 @@ HTTP1 = (
     Defect(
         "framing in trailers",
         BODY,
-        '            if name.lower().replace(b"_", b"-") not in grammar.NEVER_TRAILING\n',
-        "",
+        '            if (plain := name.lower().replace(b"_", b"-")) not in grammar.NEVER_TRAILING and not',
+        '            if not (plain := name.lower()).startswith(b"?") or',
         (ANSWERS,),
     ),
     Defect(

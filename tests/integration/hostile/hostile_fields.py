@@ -40,6 +40,8 @@ FORWARDING = [
     passed("X-Forwarded-Proto of anybody is not believed", "docs/architecture.md", head(b"X-Forwarded-Proto: https"), got({"x-forwarded-proto": b"http"})),
     passed("X-Forwarded-Host of anybody is not believed", "docs/architecture.md", head(b"X-Forwarded-Host: evil"), got({"x-forwarded-host": b"h"})),
     passed("X-Forwarded-Prefix is ours", "docs/architecture.md", head(b"X-Forwarded-Prefix: /evil"), got({"x-forwarded-prefix": b"/fn/f"})),
+    passed("X-Forwarded-User and -Port of anybody are dropped", "docs/architecture.md", head(b"X-Forwarded-User: root", b"x_forwarded_port: 1"),
+           got({}, "x-forwarded-user", "x_forwarded_port")),
     passed("Forwarded of anybody is dropped", "RFC 7239 8.1", head(b"Forwarded: for=6.6.6.6"), got({}, "forwarded")),
     passed("a request id is kept", "docs/architecture.md", head(b"X-Request-Id: " + ID), got({"x-request-id": ID})),
     passed("a trace is kept", "W3C Trace Context 3.2", head(b"traceparent: " + TRACE), got({"traceparent": TRACE})),

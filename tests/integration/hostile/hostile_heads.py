@@ -131,6 +131,7 @@ LIMITS = [
     refused("a field of 70 KiB", "RFC 6585 5", head(b"A: " + b"b" * 70_000), 431),
     refused("a head that never ends", "RFC 6585 5", head(b"A: " + b"b" * 200_000)[:-4], 431),
     refused("a thousand fields", "RFC 6585 5", head(*(b"A%d: b" % n for n in range(1000))), 431),
+    refused("a function's name of 9 KiB", "RFC 9110 15.5.15", head(start=b"GET /fn/" + b"x" * 9000 + b" HTTP/1.1"), 414),
     refused("a target of 60 KiB", "RFC 9110 15.5.15", head(start=b"GET /fn/f/" + b"x" * 60_000 + b" HTTP/1.1"), 414, (431,)),
 ]
 

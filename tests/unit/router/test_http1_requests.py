@@ -146,7 +146,7 @@ def test_hop_by_hop_fields_and_what_connection_names_stay_here() -> None:
     lines = (
         b"Host: a\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip\r\nTrailer: X\r\n"
         b"Upgrade: h2c\r\nHTTP2-Settings: x\r\nProxy-Authorization: x\r\nForwarded: for=x\r\nX-Forwarded-For: 9.9.9.9\r\n"
-        b"X_Forwarded_For: 9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Kept: yes\r\n"
+        b"X_Forwarded_For: 9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-User: root\r\nx-forwarded-port: 1\r\nX-Kept: yes\r\n"
     )
     found = read(get(lines)).fields
     assert found.lines == b"X-Kept: yes\r\nHost: a\r\n" + FORWARDED
@@ -178,6 +178,9 @@ def test_a_usual_block_goes_on_as_it_came() -> None:
 @pytest.mark.parametrize(
     ("lines", "missing"),
     [
+        (b"traceparent: cc" + TRACE[2:] + b"-what-the-future-will-be-like\r\n", NO_ID),
+        (b"traceparent: cc" + TRACE[2:] + b".what-the-future-will-not-be-like\r\n", NO_ID | NO_TRACE),
+        (b"traceparent: " + TRACE + b"-x\r\n", NO_ID | NO_TRACE),
         (b"", NO_ID | NO_TRACE),
         (b"X-Request-Id: a\r\n", NO_TRACE),
         (b"traceparent: " + TRACE + b"\r\n", NO_ID),
@@ -196,11 +199,15 @@ def test_identities_are_kept_when_well_formed_and_dropped_otherwise(lines: bytes
 
 def test_a_tracestate_goes_with_its_traceparent_only() -> None:
     assert b"tracestate" not in read(get(b"Host: a\r\ntracestate: a=1\r\n")).fields.lines
+    named = b"Host: a\r\ntracestate: a=1\r\nConnection: tracestate\r\ntraceparent: " + TRACE + b"\r\n"
+    assert b"tracestate" not in read(get(named)).fields.lines
     assert b"tracestate: a=1" in read(get(b"Host: a\r\ntracestate: a=1\r\ntraceparent: " + TRACE + b"\r\n")).fields.lines
 
 
 def test_a_trusted_sender_speaks_for_others() -> None:
     sender = Sender(b"10.0.0.1", Limits(), trusted=True)
+    user = b"X-Forwarded-User: me\r\n"
+    assert read(get(b"Host: a\r\n" + user + b"X_Forwarded_User: root\r\n"), sender).fields.lines.startswith(user + b"Host: a\r\n")
     lines = b"Host: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n"
     assert read(get(lines), sender).fields.lines == (
         b"Host: a\r\nX-Forwarded-For: 9.9.9.9, 10.0.0.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n"
@@ -305,6 +312,22 @@ def test_a_head_that_can_never_be_right_is_refused_before_it_ends(data: bytes, s
     with pytest.raises(ProxyError) as caught:
         check_unfinished(data, SENDER.limits)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("start", [b"GET /fn/f", b"GET /fn/f/", b"GET /fn/", b"GET /", b"GET http://a/fn/f/"])
+def test_a_target_of_just_the_limit_is_taken_whatever_stands_in_it(start: bytes) -> None:
+    target = start[4:] + b"x" * (100 - len(start[4:]))
+    read(get(b"Host: a\r\n", b"GET " + target + b" HTTP/1.1"))
+    assert refusal(get(b"Host: a\r\n", b"GET " + target + b"x HTTP/1.1")) == 414
+
+
+def test_a_head_of_just_the_limit_is_waited_for_to_its_last_byte() -> None:
+    head = get(b"Host: a\r\nX: " + b"x" * 1966 + b"\r\n")
+    assert len(head) - 4 == SENDER.limits.head
+    for end in range(len(head) - 4, len(head)):
+        check_unfinished(head[:end], SENDER.limits)
+    with pytest.raises(ProxyError):
+        check_unfinished(head, SENDER.limits)
 
 
 def test_a_head_that_may_still_become_right_is_waited_for() -> None:
