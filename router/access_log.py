@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MOST = 20_000  # lines that may wait to be written
 _PERIOD = 0.2  # seconds between writes
 _PIECE = 4096  # bytes written at once: a pipe takes so many in one piece (PIPE_BUF), so that lines of several workers never mix
-_LONGEST = 500  # characters of a path, which may be six bytes each
+_LONGEST = 500  # characters of a path, or of what should be a function's name, which may be six bytes each
 
 
 class AccessLog:
@@ -46,7 +46,8 @@ class AccessLog:
     def refused(self, request: Request | None, status: int, client: bytes) -> None:
         """What never became a function's: malformed (None), for a function that is not there, or one too many."""
         if self._wanted():
-            name, _, project = request.segment.decode("latin-1").partition(".") if request is not None else ("", "", "")
+            segment = request.segment[:_LONGEST].decode("latin-1") if request is not None else ""
+            name, _, project = segment.partition(".")
             self._lines.append(_line(request, name, project or ("default" if name else ""), status, client))
 
     def _wanted(self) -> bool:

@@ -90,6 +90,18 @@ def test_who_never_got_to_a_function_is_in_the_log_too() -> None:
     assert b"secret" not in out.getvalue()
 
 
+def test_a_line_fits_into_one_write_whatever_was_asked_for() -> None:
+    out = io.BytesIO()
+    memory = Memory()
+    memory.board.access = log = AccessLog(out, 1.0, lambda: 0.0)
+    for target in (b"/fn/" + b'"' * 8000, b"/fn/x." + b'"' * 8000, b"/" + b'"' * 8000):
+        memory.feed(memory.connect(), [b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n"])
+    memory.close()
+    log.close()
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 3 and all(len(line) < access_log._PIECE for line in lines)
+
+
 def test_every_field_of_a_line_is_documented() -> None:
     out = io.BytesIO()
     world = World()
