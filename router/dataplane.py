@@ -154,7 +154,7 @@ class DataPlane:
             listener.accept_all()
             listener.close()
         self.listeners.clear()
-        while self.clients.open and time.monotonic() < end:
+        while (self.clients.open or self.clients.prefaces) and time.monotonic() < end:
             if end - time.monotonic() < min(1.0, grace / 4):
                 self.clients.close_idle()
             await asyncio.sleep(0.05)

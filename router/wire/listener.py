@@ -27,7 +27,7 @@ class Times:
 
     head: float = 15.0  # from a head's first byte to its last: 408
     idle: float = 75.0  # between requests
-    flush: float = 30.0  # to take the last answer
+    flush: float = 30.0  # to take some more of the last answer
     linger: float = 2.0  # to close after it
 
 
@@ -84,9 +84,11 @@ class Clients:
             self.certificate.refresh()
 
     def close_idle(self) -> None:
-        """Close those that are between requests."""
-        for client in [client for client in self.open if client.state == HEAD and not client.begun]:
+        """Close those that are between requests, and those that have not begun."""
+        for client in [client for client in self.open if client.state == HEAD and not client.begun and not client.out]:
             client.close()
+        for preface in list(self.prefaces):
+            preface.abort()
 
     def close(self) -> None:
         """Close all."""

@@ -24,6 +24,8 @@ from tests.integration.router.router_world import Wire, World
 HERE = Path(__file__).parent
 GET = b"GET /fn/hello/x?secret=1 HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+ADDRESSES = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 4000, 80)
+HEADER = SIGNATURE + b"\x21\x11" + struct.pack("!H", len(ADDRESSES)) + ADDRESSES  # of the PROXY protocol
 
 
 def served(world: World, client: Wire, request: bytes = GET) -> bytes:
@@ -86,10 +88,8 @@ def test_forwarded_lines_are_believed_from_trusted_networks_only(worlds: Callabl
 
 def test_the_proxy_protocol_tells_the_clients_address(worlds: Callable[[Settings], World]) -> None:
     world = worlds(Settings(proxy_protocol=("127.0.0.1/32",)))
-    addresses = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 4000, 80)
-    header = SIGNATURE + b"\x21\x11" + struct.pack("!H", len(addresses)) + addresses
     client = world.client()
-    for byte in header:
+    for byte in HEADER:
         client.send(bytes((byte,)))
     assert b"X-Forwarded-For: 192.0.2.7\r\n" in served(world, client)
 
@@ -212,13 +212,22 @@ def test_a_router_without_free_descriptors_leaves_clients_in_the_backlog_and_doe
     assert caplog.text.count("cannot accept connections") == 1
 
 
-def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(world: World) -> None:
+@pytest.mark.parametrize(("networks", "before"), [((), b""), (("127.0.0.0/8",), HEADER)], ids=["plain", "behind a balancer"])
+def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(
+    worlds: Callable[[Settings], World], networks: tuple[str, ...], before: bytes
+) -> None:
+    world = worlds(Settings(proxy_protocol=networks))
+
     def connect() -> list[socket.socket]:  # on the loop: nobody accepts meanwhile
         found = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(300)]
         for client in found:
-            client.sendall(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
-        world.loop.create_task(world.plane.drain(5.0))
+            client.sendall(before + b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
+        world.loop.create_task(stop())
         return found
+
+    async def stop() -> None:
+        await world.plane.drain(5.0)
+        world.plane.close()
 
     for client in world.call(connect):
         client.settimeout(5)
