@@ -147,7 +147,7 @@ class Attempt:
         if upstream.suspect_until:
             self.revision.upstreams.trust(upstream)
         if not self._send(up, self.held or b"", now):
-            self.up = None
+            self._drop_up()
             self._unreachable(now)
 
     def _hold(self, payload: Buffer) -> None:

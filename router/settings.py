@@ -34,7 +34,7 @@ class Settings:
     head_timeout: float = setting(15.0, "seconds from a head's first byte to its last: 408", 0.05)
     idle_timeout: float = setting(75.0, "seconds that a client's connection may be idle between requests", 0.05)
     body_idle_timeout: float = setting(60.0, "seconds between bytes of a request body: 408", 0.05)
-    flush_timeout: float = setting(30.0, "seconds that a client may take for the end of its last answer", 0.05)
+    flush_timeout: float = setting(30.0, "seconds that a client may take nothing of the end of its last answer", 0.05)
     linger_timeout: float = setting(2.0, "seconds that a client may take to close after its last answer", 0.05)
     connect_timeout: float = setting(2.0, "seconds for one attempt to connect to an endpoint", 0.01)
     reconnect_timeout: float = setting(5.0, "seconds of further attempts while every endpoint refuses: 502", 0)

@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from router.errors import HeadTimeout, ProxyError
-from router.exchange import IDLE, SENT, Exchange
+from router.exchange import IDLE, Exchange
 from router.http1.body import ChunkedReader, chunk, last_chunk
 from router.http1.fields import Fields
 from router.http1.grammar import CRLF
@@ -22,7 +22,7 @@ from router.http1.sender import Sender
 from router.problem import render
 from router.streams import Buffer
 from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
-from router.wire.client_socket import BODY, CLOSED, FULL, HEAD, LINGER, TUNNEL, ClientSocket, has_ended
+from router.wire.client_socket import BODY, CLOSED, FULL, HEAD, LINGER, TUNNEL, ClientSocket
 from router.wire.poller import BROKEN, READ, WRITE
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from router.wire.tls import TlsSocket
 
 _NO_BODY: Final = (204, 304)
+_ASKED: Final = (BODY, FULL)  # a request is there
 
 
 class Client(ClientSocket):
@@ -104,13 +105,17 @@ class Client(ClientSocket):
     # reading
 
     def _advance(self) -> None:
-        """Begin what was pipelined, as far as it is answered at once."""
-        while self.buf and self.state == HEAD:
+        """Begin what was pipelined, as far as it is answered at once and the client takes the answers."""
+        while self.buf and self.state == HEAD and not self.out:
             try:
                 if not self._begin_behind(b""):
                     return
             except ProxyError as error:
                 self._reject(error)
+            if self.closing and self.state in _ASKED:  # the FIN that came stands behind this request, too
+                self._ended()
+            elif self.state == FULL and not self.buf:
+                self._await_head()
 
     def _begin_behind(self, more: bytes) -> bool:
         """As `_begin`, in what is kept and this."""
@@ -146,6 +151,8 @@ class Client(ClientSocket):
             self.left = start + length - stop
             self.state = BODY if self.left else FULL
             self.buf = view[stop:end].tobytes()
+            if self.left:
+                self._set(self.events | READ)
             self.exchange.begin(request, view[start:stop], not self.left)
         return True
 
@@ -164,6 +171,8 @@ class Client(ClientSocket):
         self.state = FULL if reader.done else BODY
         self.chunked = None if reader.done else reader
         self.buf = bytes(data[stop:end])
+        if not reader.done:
+            self._set(self.events | READ)
         exchange = self.exchange
         exchange.rare = exchange.rare or bool(reader.trailers)
         exchange.trailers = reader.trailers  # set even to nothing: a request that was refused may have left its own there
@@ -172,6 +181,10 @@ class Client(ClientSocket):
     def _unfinished(self, data: bytes) -> bool:
         # RFC 9112 2.2: one empty line before a request is forgiven. It stays in `buf`, lest a second one passes for the first.
         check_unfinished(data[2:] if data[:2] == b"\r\n" else data, self.sender.limits)
+        if self.closing:  # and its end will not come
+            self._linger()
+            return False
+        self._set(self.events | READ)
         if not self.begun:
             self.begun = True
             self.due = self.poller.now + self.clients.times.head
@@ -325,25 +338,27 @@ class Client(ClientSocket):
 
     def finished(self, now: float) -> None:
         """As Downward.finished."""
-        if self.state != FULL or self.last or self.closing:
+        if self.state != FULL or self.last or (self.closing and not self.buf):
             self._linger()
             return
         self.state = HEAD
         self.begun = False
         self.due = now + self.clients.times.idle
-        if not self.events & READ:
-            self._set(self.events | READ)
+        if self.events != READ:
+            self._await_head()
         if self.buf:
             self._advance()
 
     def _turn(self) -> None:
         """The answer is out: as `finished`, but the caller goes on with what was pipelined."""
-        if self.state != FULL or self.last or self.closing:
+        if self.state != FULL or self.last or (self.closing and not self.buf):
             self._linger()
             return
         self.state = HEAD
         self.begun = False
         self.due = self.poller.now + self.clients.times.idle
+        if self.events != READ:
+            self._await_head()
 
     def pause(self) -> None:
         """As Downward.pause."""
@@ -377,10 +392,6 @@ class Client(ClientSocket):
         if self.state != CLOSED:
             self.state = CLOSED
             self.clients.closed(self)
-
-    def _hung_up(self) -> bool:
-        """Is there a FIN behind what was not read yet?"""
-        return has_ended(self.sock) and self.exchange.state < SENT
 
 
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from router.exchange import Exchange
+from router.exchange import SENT, Exchange
 from router.wire.buffer import BUSY
 from router.wire.outlet import CLOSED, Outlet
 from router.wire.poller import READ
@@ -45,11 +45,34 @@ class ClientSocket(Outlet):
 
     def _free(self) -> None:
         self.exchange.client_ready()
+        if self.state == HEAD:
+            self.due = self.poller.now + self.clients.times.idle
+            self._await_head()
+            self._advance()
+
+    def _await_head(self) -> None:
+        """Read the next request, unless there are some already, or nobody takes the answers: what is kept has a bound."""
+        self._set(self.events & ~READ if self.out or self.buf or self.closing else self.events | READ)
+
+    def _advance(self) -> None:
+        """Begin what was pipelined."""
+        raise NotImplementedError
 
     def _unwritable(self) -> None:
         self.abort()
 
+    def _flush(self) -> None:
+        kept = len(self.out)
+        super()._flush()
+        if self.due and 0 < len(self.out) < kept:  # slow, but it takes what it is owed
+            times = self.clients.times
+            self.due = self.poller.now + (times.flush if self.state == LINGER else times.idle)
+
     # the end
+
+    def _hung_up(self) -> bool:
+        """Is there a FIN behind what was not read yet?"""
+        return has_ended(self.sock) and self.exchange.state < SENT
 
     def _linger(self) -> None:
         """The last answer is on its way. Close, but only when the client has seen it."""

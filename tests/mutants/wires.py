@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.mutants.defect import BROKEN, CLIENT, CLIENTS, FAULTS, FUNCTIONS, HOSTILE_ANSWERS, RESPONSE, UPSTREAM, WIRE, Defect
+from tests.mutants.defect import (
+    ATTEMPT,
+    BROKEN,
+    CLIENT,
+    CLIENTS,
+    FAULTS,
+    FUNCTIONS,
+    HOSTILE_ANSWERS,
+    RESPONSE,
+    UPSTREAM,
+    WIRE,
+    Defect,
+)
 
 WIRES = (
     Defect(
@@ -39,6 +51,42 @@ WIRES = (
         "        if len(self.buf) > self.sender.limits.head:\n",
         "        if False:\n",
         (BROKEN,),
+    ),
+    Defect(
+        "a client that asks and never reads",
+        "router/wire/client_socket.py",
+        "self._set(self.events & ~READ if self.out or",
+        "self._set(self.events & ~READ if",
+        (BROKEN,),
+    ),
+    Defect(
+        "requests read faster than they are answered",
+        "router/wire/client_socket.py",
+        "self._set(self.events & ~READ if self.out or self.buf or",
+        "self._set(self.events & ~READ if self.out or",
+        (BROKEN,),
+    ),
+    Defect("answers that pile up", CLIENT, "self.state == HEAD and not self.out:", "self.state == HEAD:", (BROKEN,)),
+    Defect(
+        "a slow client cut off from the rest of its answer",
+        "router/wire/client_socket.py",
+        "        if self.due and 0 < len(self.out) < kept:",
+        "        if False:",
+        (BROKEN,),
+    ),
+    Defect(
+        "a connection left behind that broke before it took a byte",
+        ATTEMPT,
+        "            self._drop_up()\n            self._unreachable(now)\n",
+        "            self.up = None\n            self._unreachable(now)\n",
+        (BROKEN,),
+    ),
+    Defect(
+        "a stop that forgets who is behind a balancer",
+        "router/dataplane.py",
+        "(self.clients.open or self.clients.prefaces)",
+        "self.clients.open",
+        (CLIENTS,),
     ),
     Defect(
         "a broken-off answer that looks whole",
@@ -88,8 +136,8 @@ WIRES = (
     Defect(
         "what follows a large body, lost",
         CLIENT,
-        "            self.buf = view[stop:end].tobytes()\n            self.exchange",
-        '            self.buf = b""\n            self.exchange',
+        "            self.buf = view[stop:end].tobytes()\n            if self.left",
+        '            self.buf = b""\n            if self.left',
         (WIRE,),
     ),
     Defect("what an earlier read left, taken for a request", CLIENT, "if start and start <= end and", "if start and", (BROKEN,)),

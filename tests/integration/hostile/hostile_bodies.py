@@ -127,6 +127,11 @@ TRUNCATED = [
     Case("a FIN inside a head", "RFC 9112 8", head()[:-2], (), fin=True, either=(400,)),
     Case("a FIN after a whole request is answered", "RFC 9112 9.6", head(), (200,), (Seen(b"GET", b"/x"),), fin=True),
     Case("a FIN after a whole body is answered", "RFC 9112 9.6", coded(CHUNKED), (200,), (HELLO,), fin=True),
-]
+    Case("a FIN after three requests", "RFC 9112 9.6", head() + coded(CHUNKED) + head(start=b"GET /fn/nosuch HTTP/1.1"), (200, 200, 404),
+         (Seen(b"GET", b"/x"), HELLO), fin=True),
+    Case("a FIN inside the head of a second request", "RFC 9112 8", head() + head()[:-2], (200,), (Seen(b"GET", b"/x"),), fin=True),
+    Case("a FIN inside the body of a second request", "RFC 9112 8", head() + post(b"Content-Length: 10", body=b"hello"), (200,),
+         (Seen(b"GET", b"/x"),), fin=True),
+]  # fmt: skip
 
 CASES: list[Case] = [*LENGTHS, *CODINGS, *CHUNKS, *PIPELINES, *TRUNCATED]

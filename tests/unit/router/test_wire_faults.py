@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from router.http1.sender import Limits
 from router.model import Backend, Endpoint, Route
 from router.wire.listener import Times
 from tests.fuzz.functions import FINE, Recorder, Scripted
@@ -65,6 +66,23 @@ def test_a_client_that_never_takes_its_last_answer_is_closed_after_the_flush_tim
     memory.close()
 
 
+@pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"], ids=["kept", "its last answer"])
+def test_a_client_that_takes_its_answer_slowly_gets_all_of_it(last: bytes) -> None:
+    memory = Memory(times=Times(idle=10.0, flush=10.0))
+    client = memory.connect(room=1000)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000
+    memory.feed(client, [GET[:-2] + last + b"\r\n"], Scripted(memory, [answer]))
+    taken = b""
+    while not taken.endswith(b"x" * 50_000):
+        assert client.outbox, f"cut off after {len(taken)} bytes"
+        taken += bytes(client.outbox)
+        client.outbox.clear()
+        memory.pass_time(9.0, step=3.0)
+    memory.pass_time(11.0)
+    assert client.closed
+    memory.close()
+
+
 def test_requests_that_are_pipelined_without_end_are_read_no_further_than_the_bound() -> None:
     memory = Memory()
     client = memory.connect()
@@ -72,6 +90,44 @@ def test_requests_that_are_pipelined_without_end_are_read_no_further_than_the_bo
     memory.run()  # the function says nothing to the first one
     assert memory.retained() < memory.limits.head + 2 * len(GET * 100)
     assert client.inbox
+    memory.close()
+
+
+@pytest.mark.parametrize("path", [b"/fn/f/x", b"/fn/nobody"], ids=["answered by a function", "answered here"])
+def test_a_client_that_reads_no_answer_is_not_read_either_until_it_does(path: bytes) -> None:
+    memory = Memory(Limits(head=1000))
+    client = memory.connect(room=1000)
+    asked = GET.replace(b"/fn/f/x", path)
+    client.inbox.extend([asked * 20] * 20)
+    function = Scripted(memory, [FINE])
+    memory.run(function)
+    assert len(client.inbox) > 15 and memory.retained() < 5 * len(asked * 20)
+    answers = b""
+    while client.inbox or client.outbox:
+        answers += bytes(client.outbox)
+        client.outbox.clear()
+        memory.run(function)
+    assert answers.count(b"HTTP/1.1 ") == 400
+    memory.close()
+
+
+def test_requests_that_are_pipelined_without_end_are_read_no_faster_than_they_are_answered() -> None:
+    memory = Memory(Limits(head=1000))
+    client = memory.connect()
+    posts = b"POST /fn/f/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + POST + GET
+    stream = posts * 80
+    client.inbox.extend(stream[at : at + 700] for at in range(0, len(stream), 700))
+    function = Scripted(memory, [FINE])
+    most = 0
+
+    def answer() -> bool:
+        nonlocal most
+        most = max(most, memory.retained())
+        return function()
+
+    memory.run(answer)
+    assert client.outbox.count(b"HTTP/1.1 200") == 240 and not client.closed
+    assert most < 4000
     memory.close()
 
 
@@ -116,7 +172,13 @@ def test_an_idle_connection_is_closed_in_its_time_and_nothing_is_remembered_of_a
 
 @pytest.mark.parametrize(
     ("promise", "later", "reused"),
-    [(b"timeout=5", 3.9, True), (b"timeout=5, max=9", 4.0, False), (b"timeout=1", 0.0, False), (b"timeout=0", 0.0, False)],
+    [
+        (b"timeout=5", 3.9, True),
+        (b"timeout=5, max=9", 4.0, False),
+        (b"max=9, timeout=5", 4.0, False),
+        (b"timeout=1", 0.0, False),
+        (b"timeout=0", 0.0, False),
+    ],
 )
 def test_no_connection_is_used_in_the_last_second_that_the_function_promised(promise: bytes, later: float, reused: bool) -> None:
     memory = Memory()
@@ -195,6 +257,25 @@ def test_a_body_that_the_function_does_not_take_is_not_blamed_on_its_client() ->
     assert not client.outbox
     memory.pass_time(2.0)
     assert client.outbox.startswith(b"HTTP/1.1 408 "), "now it was the client's turn"
+    memory.close()
+
+
+@pytest.mark.parametrize("request_bytes", [GET, POST], ids=["GET", "POST"])
+def test_a_connection_that_breaks_before_it_took_a_byte_is_closed_and_the_request_goes_elsewhere_once(
+    request_bytes: bytes,
+) -> None:
+    memory = Memory()
+    memory.pool.connecting = True
+    memory.put("f:1", "f:2")
+    client = memory.connect()
+    memory.feed(client, [request_bytes])
+    broken = memory.pool.opened.popleft()
+    broken.connecting, broken.reset = False, True
+    memory.pool.connecting = False
+    memory.run()
+    assert broken.closed
+    memory.run(Scripted(memory, [FINE]))
+    assert bytes(client.outbox) == FINE
     memory.close()
 
 
