@@ -9,16 +9,11 @@ from typing import Any
 
 from controller.kube.build.builder import KubeBuilder
 from controller.kube.build.names import Recipe
-from controller.kube.build.registry import Registry
-from controller.kube.build.settings import BuildSettings
 from controller.kube.build.sources import KubeSourceStore
 from controller.model import Function, FunctionSpec
 from controller.ports import BuildResult
-from kube.client import Client
-from kube.fake.server import ApiServer
 from kube.fake.store import Change, Manifest
-from tests.shared.oci_registry import MemoryRegistry
-from tests.shared.serving import serving
+from tests.integration.controller_build.build_stage import Stage, staged
 
 FUNCTIONS = ("cloudbase.dev", "functions")
 JOBS, PODS, SECRETS, CONFIG_MAPS = ("batch", "jobs"), ("", "pods"), ("", "secrets"), ("", "configmaps")
@@ -29,16 +24,11 @@ Play = Callable[["World", Manifest], None]
 
 
 @dataclass
-class World:
+class World(Stage):
     """A builder, and what the cluster makes of its Jobs."""
 
-    server: ApiServer
-    builder: KubeBuilder
     sources: KubeSourceStore
-    client: Client
-    settings: BuildSettings
-    registry: Registry
-    images: MemoryRegistry
+    builder: KubeBuilder
     told: list[str] = field(default_factory=list)
     made: int = 0  # Jobs
 
@@ -83,26 +73,16 @@ class World:
 def run(play: Play, scenario: Callable[[World], Awaitable[None]]) -> None:
     """The scenario, while `play` is called with every Job that is made, as soon as it is."""
 
-    async def none() -> dict[str, str]:
-        return {}
-
     async def whole() -> None:
-        async with (
-            asyncio.timeout(100),
-            ApiServer() as server,
-            Client(server.access()) as client,
-            serving(images := MemoryRegistry()) as host,
-        ):
-            registry, settings = Registry(host, none, insecure=True), BuildSettings(registry=f"{host}/f")
-            sources = KubeSourceStore(client, settings, registry)
-            builder = KubeBuilder(client, settings, sources, registry, RECIPES)
-            world = World(server, builder, sources, client, settings, registry, images)
-            server.store.listen(lambda change: _play(world, play, change))
+        async with staged() as stage:
+            sources = stage.source_store()
+            builder = KubeBuilder(stage.client, stage.settings, sources, stage.registry, RECIPES)
+            world = World(**vars(stage), sources=sources, builder=builder)
+            world.server.store.listen(lambda change: _play(world, play, change))
             following = asyncio.create_task(builder.run())
             await scenario(world)
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-            await registry.close()
 
     asyncio.run(whole())
 

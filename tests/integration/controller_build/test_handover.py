@@ -10,14 +10,9 @@ import httpx2
 
 from controller.kube.build.handover import Handover, one_time_url
 from controller.kube.build.names import SOURCE, job_name
-from controller.kube.build.registry import Registry
-from controller.kube.build.settings import BuildSettings
-from controller.kube.build.sources import KubeSourceStore
-from kube.client import Client
-from kube.fake.server import ApiServer
 from kube.resource import SECRETS
+from tests.integration.controller_build.build_stage import staged
 from tests.shared.oci_registry import MemoryRegistry
-from tests.shared.serving import serving
 
 KEY = "0" * 20
 Get = Callable[[str], Awaitable[httpx2.Response]]
@@ -26,28 +21,17 @@ Get = Callable[[str], Awaitable[httpx2.Response]]
 def run(scenario: Callable[[Get, str, MemoryRegistry], Awaitable[None]]) -> None:
     """With a way to ask the controller, the build's URL, and the registry that keeps its source."""
 
-    async def none() -> dict[str, str]:
-        return {}
-
     async def whole() -> None:
-        async with (
-            asyncio.timeout(100),
-            ApiServer() as server,
-            Client(server.access()) as client,
-            serving(images := MemoryRegistry()) as host,
-        ):
-            settings = BuildSettings(registry=f"{host}/f", handover="http://controller")
-            registry = Registry(host, none, insecure=True)
-            sources = KubeSourceStore(client, settings, registry, in_secret=0)
+        async with staged(handover="http://controller") as stage:
+            sources = stage.source_store(in_secret=0)
             digest = await sources.put({"index.js": b"1" * 5000})
-            url = one_time_url(settings, KEY)
+            url = one_time_url(stage.settings, KEY)
             data = {"url": base64.b64encode(url.encode()).decode()}
             secret = {"metadata": {"name": job_name(KEY), "annotations": {SOURCE: digest}}, "data": data}
-            await client.create(SECRETS, secret, settings.namespace)
-            transport = httpx2.ASGITransport(Handover(client, settings, registry, sources).app)
+            await stage.client.create(SECRETS, secret, stage.settings.namespace)
+            transport = httpx2.ASGITransport(Handover(stage.client, stage.settings, stage.registry, sources).app)
             async with httpx2.AsyncClient(transport=transport, base_url="http://controller") as http:
-                await scenario(http.get, url, images)
-            await registry.close()
+                await scenario(http.get, url, stage.images)
 
     asyncio.run(whole())
 

@@ -67,11 +67,15 @@ class Cluster:
         await self.client.create(PODS, {"metadata": {"name": name, "labels": labels}}, "default")
         await self.client.merge(PODS, name, {"status": status or ready}, "default", subresource="status")
 
-    async def serving(self, control: Control) -> None:
-        """The function hello, applied; its first revision has a pod, and it is ready."""
-        await control.store.apply("default", "hello", SPEC)
+    async def running(self, control: Control, spec: FunctionSpec = SPEC) -> None:
+        """The function hello, applied; its first revision has a pod that is ready."""
+        await control.store.apply("default", "hello", spec)
         await until(lambda: self.there(DEPLOYMENTS, NAME))
         await self.pod(NAME)
+
+    async def serving(self, control: Control) -> None:
+        """As `running`, and the function is ready."""
+        await self.running(control)
         await until(lambda: ready(control))
 
     async def gone(self, *each: tuple[Resource[Any], str]) -> bool:
@@ -228,9 +232,7 @@ def test_a_service_of_somebody_else_is_left_alone_and_the_status_says_so() -> No
         theirs = {"metadata": {"name": "hello"}, "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 1}]}}
         await c.client.create(SERVICES, theirs, "default")
         async with c.operator() as control:
-            await control.store.apply("default", "hello", SPEC)
-            await until(lambda: c.there(DEPLOYMENTS, NAME))
-            await c.pod(NAME)
+            await c.running(control)
             await until(lambda: ready(control, "False"))
             function = control.store.get("default", "hello")
             assert function is not None
@@ -296,9 +298,7 @@ def test_a_new_revision_takes_over_when_it_is_ready_and_an_old_one_comes_back_by
             await c.client.delete(PODS, f"{NAME}-pod", "default")
             await until(lambda: c.gone((DEPLOYMENTS, NAME)))
             back = FunctionSpec(image="example/echo:2", traffic=(Share(revision=NAME, percent=100),))
-            await control.store.apply("default", "hello", back)
-            await until(lambda: c.there(DEPLOYMENTS, NAME))
-            await c.pod(NAME)
+            await c.running(control, back)
 
             async def routed() -> bool:
                 found = await c.there(SERVICES, "hello")
