@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -46,37 +47,50 @@ while True:
 """
 
 
+@dataclass
+class Found:
+    """What the rounds found: p99 in milliseconds, answers that were not 200, and the scraper's lines."""
+
+    quiet: list[float] = field(default_factory=list)
+    noisy: list[float] = field(default_factory=list)
+    strange: int = 0
+    scrapes: list[str] = field(default_factory=list)
+
+
 def main(argv: list[str]) -> int:
     """Exit status 0 when the bound was kept, else 1."""
     args = _arguments().parse_args(argv)
-    quiet: list[float] = []
-    noisy: list[float] = []
-    strange = 0
-    scrapes: list[str] = []
-    with router_of(args.routes) as (router, address, admin):
-        call_all(address, args.routes)
-        measure(address, args.rate, 2.0, 0)  # connections, caches, the first samples
-        for number in range(args.rounds):
-            for noise, found in ((False, quiet), (True, noisy)):
-                with noise_of(router, admin, scrapes) if noise else contextlib.nullcontext():
-                    time.sleep(SETTLE)
-                    outcomes = measure(address, args.rate, args.seconds, number)
-                found.append(percentile(latencies(outcomes, 200), 0.99) * 1000)
-                strange += sum(count for status, count in statuses(outcomes).items() if status != 200)
-    rise = statistics.median(noisy) - statistics.median(quiet)
+    found = alternate(args.routes, args.rate, args.seconds, args.rounds)
+    share = len(found.scrapes) / (args.rounds * (args.seconds + SETTLE))
     claims = [
-        Claim("noise raises p99 by", rise, 5, "ms"),
-        Claim("not answered with 200", strange, 0, ""),
-        Claim("scrapes, share of one each second", len(scrapes) / (args.rounds * (args.seconds + SETTLE)), 0.5, "", least=True),
+        Claim("noise raises p99 by", statistics.median(found.noisy) - statistics.median(found.quiet), 5, "ms"),
+        Claim("not answered with 200", found.strange, 0, ""),
+        Claim("scrapes, share of one each second", share, 0.5, "", least=True),
     ]
     facts = [
-        ("p99 in silence, by round", ", ".join(f"{each:.2f}" for each in quiet) + " ms"),
-        ("p99 with noise, by round", ", ".join(f"{each:.2f}" for each in noisy) + " ms"),
-        ("a scrape", f"{statistics.median(int(line.split()[0]) for line in scrapes) / 1e6:.1f} MB in "
-                     f"{statistics.median(float(line.split()[1]) for line in scrapes):.2f} s"),
+        ("p99 in silence, by round", ", ".join(f"{each:.2f}" for each in found.quiet) + " ms"),
+        ("p99 with noise, by round", ", ".join(f"{each:.2f}" for each in found.noisy) + " ms"),
+        ("a scrape", f"{statistics.median(int(line.split()[0]) for line in found.scrapes) / 1e6:.1f} MB in "
+                     f"{statistics.median(float(line.split()[1]) for line in found.scrapes):.2f} s"),
     ]  # fmt: skip
     print(table(f"{args.rate:g} requests/s, {args.routes} routes, one worker and its control process on one CPU", claims, facts))
     return 0 if verdict(claims) else 1
+
+
+def alternate(routes: int, rate: float, seconds: float, rounds: int) -> Found:
+    """Measure so many times in silence and so many with noise, by turns, at one router."""
+    found = Found()
+    with router_of(routes) as (router, address, admin):
+        call_all(address, routes)
+        measure(address, rate, 2.0, 0)  # connections, caches, the first samples
+        for number in range(rounds):
+            for noise, tails in ((False, found.quiet), (True, found.noisy)):
+                with noise_of(router, admin, found.scrapes) if noise else contextlib.nullcontext():
+                    time.sleep(SETTLE)
+                    outcomes = measure(address, rate, seconds, number)
+                tails.append(percentile(latencies(outcomes, 200), 0.99) * 1000)
+                found.strange += sum(count for status, count in statuses(outcomes).items() if status != 200)
+    return found
 
 
 def measure(address: Address, rate: float, seconds: float, seed: int) -> list[Outcome]:

@@ -76,8 +76,6 @@ _STRUCTS = (
 
 def _paths() -> Json:
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "description": "a DNS label"}
-    follow = _query("follow", {"type": "boolean", "default": False}, "go on with what comes")
-    last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer"}, "description": "only later events"}
     return {
         "/functions": {
             "parameters": [_NAMESPACE],
@@ -99,14 +97,21 @@ def _paths() -> Json:
             ),
         },
         **_releases(name),
+        **_accounts(name),
+        "/openapi.json": {
+            "get": _operation("getDescription", "This document", {"200": _content("OpenAPI 3.1", "application/json", None)})
+        },
+    }
+
+
+def _accounts(name: Json) -> Json:
+    """What is told of a function that runs or changes."""
+    follow = _query("follow", {"type": "boolean", "default": False}, "go on with what comes")
+    tail = _query("tail", {"type": "integer", "default": 100, "minimum": 0}, "lines of the past")
+    last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer"}, "description": "only later events"}
+    return {
         "/functions/{name}/logs": {
-            "parameters": [
-                name,
-                _NAMESPACE,
-                follow,
-                _query("tail", {"type": "integer", "default": 100, "minimum": 0}, "lines of the past"),
-                _REPLICA,
-            ],
+            "parameters": [name, _NAMESPACE, follow, tail, _REPLICA],
             "get": _operation(
                 "getLogs", "What the function wrote", {"200": _streamed("Lines", "text/plain", None, "LogLine")}, 400, 404
             ),
@@ -124,9 +129,6 @@ def _paths() -> Json:
         "/functions/{name}/decisions": {
             "parameters": [name, _NAMESPACE],
             "get": _operation("getDecisions", "Why it has the replicas it has", {"200": _json("Decisions", "DecisionList")}, 404),
-        },
-        "/openapi.json": {
-            "get": _operation("getDescription", "This document", {"200": _content("OpenAPI 3.1", "application/json", None)})
         },
     }
 

@@ -11,6 +11,8 @@ import signal
 import socket
 from collections.abc import Sequence
 
+from starlette.applications import Starlette
+
 from kube.access import BadAccess
 from kube.client import Client
 from kube.way import access_to
@@ -73,21 +75,13 @@ def exchange_by(settings: KubeSettings, namespace: str) -> Exchange | None:
 
 async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket.socket], admin_socket: socket.socket) -> None:
     """Route until SIGTERM or SIGINT, then drain. Raises BadAccess when there is no way to an API server, WorkerFailed."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    relay, books = Relay(), RouterMetrics()
+    stop, relay, books = _stop_signals(), Relay(), RouterMetrics()
     async with Client(await access_to(kube.config, kube.context, os.environ), agent=MANAGER) as client:
         plane = (_workers if settings.workers else _one_process)(settings, relay, books)
         exchange = exchange_by(kube, client.access.namespace)
         control = Control(client, plane, kube, _port(traffic[0]), exchange)
         relay.to = control.scaler
-
-        def missing() -> str:
-            return "stopping" if stop.is_set() else control.missing()
-
-        registry = admin.registry_of(KubeMetrics(control.reading), AutoscalerMetrics(control.autoscaler))
-        app = admin.application(registry, missing, control.amiss, more=books.exposition)
+        app = _admin_port(control, books, stop)
         try:
             plane.listen(*traffic)
             await plane.up()
@@ -104,6 +98,23 @@ async def serve(settings: Settings, kube: KubeSettings, traffic: Sequence[socket
                 following.cancel()
         finally:
             plane.close()
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _admin_port(control: Control, books: RouterMetrics, stop: asyncio.Event) -> Starlette:
+    """What it answers: ready while the cluster is known and nobody asked for the end."""
+
+    def missing() -> str:
+        return "stopping" if stop.is_set() else control.missing()
+
+    registry = admin.registry_of(KubeMetrics(control.reading), AutoscalerMetrics(control.autoscaler))
+    return admin.application(registry, missing, control.amiss, more=books.exposition)
 
 
 def _one_process(settings: Settings, scaler: Scaler, books: RouterMetrics) -> DataPlane:

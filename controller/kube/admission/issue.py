@@ -19,6 +19,7 @@ from controller.kube.admission.ring import Certificate, Lives, Ring, renewed
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 AUTHORITY = "Cloudbase webhooks"
 SECONDS = 60.0  # that the program may take
@@ -59,40 +60,57 @@ async def ordered(order: Order) -> Ring:
 
 def issue(signer: Certificate | None, names: tuple[str, ...], made: float, ends: float) -> Certificate:
     """A new P-256 key and its certificate, valid from shortly before `made` to `ends`."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _name(names[0] if signer else f"{AUTHORITY} {datetime.fromtimestamp(made, UTC):%Y-%m-%d %H:%M:%S}")
+    builder = _described(subject, key.public_key(), signer is None, made, ends)
+    if signer is None:
+        certificate = builder.issuer_name(subject).sign(key, hashes.SHA256())
+    else:
+        certificate = _signed(builder, signer, names)
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    kind, form = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
+    return Certificate(pem, key.private_bytes(form, kind, serialization.NoEncryption()).decode(), made, ends)
+
+
+def _described(
+    subject: x509.Name, key: ec.EllipticCurvePublicKey, authority: bool, made: float, ends: float
+) -> x509.CertificateBuilder:
+    """Whose key it is, from when to when, and what for."""
+    from cryptography import x509
+
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.fromtimestamp(made, UTC) - timedelta(seconds=SKEW))
+        .not_valid_after(datetime.fromtimestamp(ends, UTC))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=0 if authority else None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(_usage(authority), critical=True)
+    )
+
+
+def _signed(builder: x509.CertificateBuilder, signer: Certificate, names: tuple[str, ...]) -> x509.Certificate:
+    """By the authority, for a server of these names."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name(names[0] if signer else f"{AUTHORITY} {datetime.fromtimestamp(made, UTC):%Y-%m-%d %H:%M:%S}")
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.fromtimestamp(made, UTC) - timedelta(seconds=SKEW))
-        .not_valid_after(datetime.fromtimestamp(ends, UTC))
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=0 if signer is None else None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(_usage(signer is None), critical=True)
+    parent = x509.load_pem_x509_certificate(signer.certificate.encode())
+    key = serialization.load_pem_private_key(signer.key.encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return (
+        builder.issuer_name(parent.subject)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_alternative(each) for each in names]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
     )
-    if signer is None:
-        certificate = builder.issuer_name(subject).sign(key, hashes.SHA256())
-    else:
-        parent = x509.load_pem_x509_certificate(signer.certificate.encode())
-        parent_key = serialization.load_pem_private_key(signer.key.encode(), None)
-        assert isinstance(parent_key, ec.EllipticCurvePrivateKey)
-        certificate = (
-            builder.issuer_name(parent.subject)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(parent_key.public_key()), critical=False)
-            .add_extension(x509.SubjectAlternativeName([_alternative(each) for each in names]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .sign(parent_key, hashes.SHA256())
-        )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    kind, form = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
-    return Certificate(pem, key.private_bytes(form, kind, serialization.NoEncryption()).decode(), made, ends)
 
 
 def _name(common: str) -> x509.Name:
