@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from router.room import Reason, Room
+
 W = TypeVar("W")  # a waiter: any object that is hashed by identity
 
 UNLIMITED: Final = (1 << 30) - 1  # slots of a revision that is ready and has no hard limit; one digit of a CPython int
@@ -28,26 +30,6 @@ class Admission(Enum):
 
 GO: Final = Admission.GO
 WAIT: Final = Admission.WAIT
-
-
-class Reason(Enum):
-    """Why a request may not even wait. The value is a metric label; `words` are for the client."""
-
-    FULL = "queue_full"
-    BYTES = "queue_bytes"
-    DEADLINE = "deadline"
-
-    @property
-    def words(self) -> str:
-        """The reason as the client is told it."""
-        return _WORDS[self]
-
-
-_WORDS: Final = {
-    Reason.FULL: "as many requests as may wait for this function already do",
-    Reason.BYTES: "the requests that wait for this function hold as many bytes as they may",
-    Reason.DEADLINE: "this function is not expected to be ready before the request's deadline",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +57,6 @@ class Load(NamedTuple):
     requests: int  # arrivals, the refused ones included: they are demand, too
     busy: int  # in flight at this instant
     waiting: int  # waiting at this instant
-
-
-class Room:
-    """Where those who wait for one function do so: bounded by count and by bytes over all of its revisions. 0 is no bound."""
-
-    __slots__ = ("held", "most", "most_bytes", "waiting")
-
-    def __init__(self, most: int = 1000, most_bytes: int = 64 << 20) -> None:
-        self.most = most
-        self.most_bytes = most_bytes
-        self.waiting = 0
-        self.held = 0  # bytes
-
-    def refuses(self, size: int) -> Reason | None:
-        """Why one more waiter with this many bytes does not fit."""
-        if self.most and self.waiting >= self.most:
-            return Reason.FULL
-        if self.most_bytes and self.held + size > self.most_bytes:
-            return Reason.BYTES
-        return None
 
 
 class _Place:
@@ -242,8 +204,7 @@ class Gate(Generic[W]):
         for ticket in tickets:
             place = _Place(ticket.since, ticket.deadline, ticket.held)
             merged.append((ticket.since, ticket.waiter, place))
-            self.room.waiting += 1
-            self.room.held += ticket.held
+            self.room.enter(ticket.held)
             self._moment -= now
         merged.sort(key=lambda entry: entry[0])
         self.queue = OrderedDict((waiter, place) for _, waiter, place in merged)
@@ -254,11 +215,9 @@ class Gate(Generic[W]):
     def grow(self, waiter: W, size: int) -> bool:
         """The waiter wants to hold `size` bytes more. False: it may not, so its client is not read for now."""
         place = self.queue.get(waiter)
-        room = self.room
-        if place is None or (room.most_bytes and room.held + size > room.most_bytes):
+        if place is None or not self.room.grow(size):
             return False
         place.held += size
-        room.held += size
         return True
 
     def expected_wait(self, now: float) -> float:
@@ -314,8 +273,7 @@ class Gate(Generic[W]):
         if not self.queue:
             self._departed_at = now  # while nobody waited, departures said nothing of how fast they could be
         self.queue[waiter] = _Place(now, deadline, held)
-        self.room.waiting += 1
-        self.room.held += held
+        self.room.enter(held)
         self._moment -= now
         return WAIT
 
@@ -338,9 +296,7 @@ class Gate(Generic[W]):
         return going
 
     def _take(self, waiter: W) -> None:
-        place = self.queue.pop(waiter)
-        self.room.waiting -= 1
-        self.room.held -= place.held
+        self.room.leave(self.queue.pop(waiter).held)
 
     def _begin_waking(self, now: float) -> None:
         if self._waking_since is None or now - self._waking_since > WAKING_FORGOTTEN:

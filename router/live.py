@@ -10,9 +10,10 @@ from typing import Generic, NamedTuple, TypeVar
 
 from autoscaler.model import Sample
 from router.balance import Random, RetryBudget, Upstream, Upstreams, choose
-from router.gate import UNLIMITED, Gate, Room
+from router.gate import UNLIMITED, Gate
 from router.meters import Row
 from router.model import Backend, Route
+from router.room import ALONE, Room
 from router.slots import Need
 
 W = TypeVar("W")
@@ -180,6 +181,8 @@ class Live(Generic[W]):
     def close(self, now: float) -> list[W]:
         """The route is gone: returns all who wait, in order; what is in flight may finish."""
         tickets = [ticket for revision in (self.revisions or {}).values() for ticket in revision.gate.evict(now)]
+        if self.room is not None:
+            self.room.join(ALONE)
         return [ticket.waiter for ticket in sorted(tickets, key=lambda ticket: ticket.since)]
 
     def expire(self, now: float) -> list[W]:

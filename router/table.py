@@ -6,11 +6,13 @@ each would cost 0.1 ms at 10,000. Nothing is half done in between, because nobod
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from autoscaler.model import Sample
 from router.live import Going, Live
 from router.model import Route, RouteKey
+from router.room import ALONE, Elsewhere
 
 W = TypeVar("W")
 
@@ -26,7 +28,7 @@ class Table(Generic[W]):
     On the warm path use `names.get(raw)`: `raw` are the bytes between `/fn/` and the next `/` or `?`, or the end.
     """
 
-    __slots__ = ("_connect", "_leaving", "_routes", "called", "hosts", "names", "sampled_at", "shared")
+    __slots__ = ("_connect", "_leaving", "_routes", "called", "elsewhere", "hosts", "names", "sampled_at", "shared")
 
     def __init__(self, connect: float = 2.0) -> None:
         """`connect`: seconds that one attempt to connect may take."""
@@ -34,6 +36,7 @@ class Table(Generic[W]):
         self.names: dict[bytes, Live[W]] = {}
         self.hosts: dict[bytes, Live[W]] = {}
         self.shared = False  # whether routes put from now on take of their hard limits only what they are granted
+        self.elsewhere: Callable[[RouteKey], Elsewhere] = lambda key: ALONE  # where else requests of a route wait
         self.called: dict[RouteKey, Live[W]] = {}  # the ones to sample: who is not called any more rests, after one sample
         self.sampled_at = 0.0
         self._routes: dict[RouteKey, Live[W]] = {}
@@ -60,6 +63,7 @@ class Table(Generic[W]):
             live.wake(self.sampled_at)
         else:
             live.begin(now)
+            self._join(live)
         self.called[live.route.key] = live
 
     def sample(self, now: float) -> dict[RouteKey, Sample]:
@@ -83,6 +87,7 @@ class Table(Generic[W]):
             live = self._leaving.pop(key, None) or Live(route, self.shared, self._connect)
             self._routes[key] = live
             if live.revisions is not None:
+                self._join(live)
                 self.called[key] = live
         elif live.route.hosts != route.hosts:
             self._forget_hosts(live)
@@ -112,6 +117,11 @@ class Table(Generic[W]):
         """Requests now at a revision, or at one of its addresses; also of a route that was removed."""
         live = self._routes.get(key) or self._leaving.get(key)
         return live.in_flight(revision, address) if live else 0
+
+    def _join(self, live: Live[W]) -> None:
+        """The bounds of its room hold over other workers', too."""
+        if live.room is not None:
+            live.room.join(self.elsewhere(live.route.key))
 
     def _forget_hosts(self, live: Live[W]) -> None:
         for host in hosts_of(live.route):

@@ -29,11 +29,15 @@ REAP: Final = 0.02  # seconds between looks whether a child has ended
 
 
 class Crew:
-    """`hired` gets each new worker, and gives it what it has to know; `left` those that are gone."""
+    """`hired` gets each new worker, and gives it what it has to know; `left` those that are gone.
+
+    `rooms`: descriptor of the memory that all of them share; who gave it closes it.
+    """
 
     def __init__(
         self,
         listeners: Sequence[socket.socket],
+        rooms: int,
         hired: Callable[[Process], None],
         receive: Receive,
         left: Callable[[Process], None],
@@ -41,6 +45,7 @@ class Crew:
         self.processes: dict[int, Process] = {}  # by place
         self.up: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # every worker accepted clients once
         self._listeners = list(listeners)
+        self._rooms = rooms
         self._hired = hired
         self._receive = receive
         self._left = left
@@ -90,9 +95,8 @@ class Crew:
     def _hire(self, place: int) -> None:
         self._number += 1
         self._began[place] = time.monotonic()
-        name, listener = f"{place}.{self._number}", self._listeners[place]
-        started = self._starter.submit(Started, listener).result()
-        process = Process(name, started, self._poller, self._heard, self._lost)
+        started = self._starter.submit(Started, self._listeners[place], self._rooms).result()
+        process = Process(place, self._number, started, self._poller, self._heard, self._lost)
         self.processes[place] = process
         self._hired(process)
 
@@ -105,8 +109,7 @@ class Crew:
             self.up.set_result(None)
 
     def _lost(self, process: Process) -> None:
-        (place,) = [place for place, each in self.processes.items() if each is process]
-        del self.processes[place]
+        del self.processes[process.place]
         self._ended.append(process)
         self._left(process)
         if self._ending:
@@ -116,9 +119,10 @@ class Crew:
         if not self.up.done():
             self.up.set_exception(WorkerFailed(f"worker {process.name} ended before it accepted clients"))
         else:
-            self._replace(place, process)
+            self._replace(process)
 
-    def _replace(self, place: int, process: Process) -> None:
+    def _replace(self, process: Process) -> None:
+        place = process.place
         lived = time.monotonic() - self._began[place]
         failures = self._failures[place] = self._failures.get(place, 0) + 1 if lived < LIVED else 0
         delay = min(LONGEST, 0.1 * 2 ** (failures - 2)) if failures > 1 else 0.0

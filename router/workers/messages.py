@@ -24,9 +24,10 @@ class _Message(msgspec.Struct, array_like=True, tag=True, gc=False):
 
 
 class Setup(_Message):
-    """The first one: every value of router.settings.Settings by its name."""
+    """The first one: every value of router.settings.Settings by its name, and which of the workers this is."""
 
     settings: Mapping[str, Any]
+    place: int  # from 0
 
 
 class Put(_Message):
@@ -36,6 +37,7 @@ class Put(_Message):
     backends: tuple[Backend, ...]
     settings: Settings | None
     hosts: tuple[str, ...]
+    row: int  # as router.workers.rooms.Rows.number
 
 
 class Remove(_Message):
@@ -140,9 +142,9 @@ _LENGTH = 4  # bytes
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def put(route: Route) -> Put:
+def put(route: Route, row: int) -> Put:
     """A route as a message. The policy stays behind: workers scale nothing."""
-    return Put(route.key, route.backends, None if route.settings == _DEFAULT else route.settings, route.hosts)
+    return Put(route.key, route.backends, None if route.settings == _DEFAULT else route.settings, route.hosts, row)
 
 
 def route_of(message: Put) -> Route:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from router.slots import Need
 from router.switchboard import label
 from router.unreachable import Unreachable, united
 from router.wire.tls import Certificate
-from router.workers import messages
+from router.workers import book, messages, rooms
 from router.workers.crew import Crew
 from router.workers.lending import Lending
 from router.workers.process import Process
@@ -62,6 +63,9 @@ class WorkersPlane:
         self._stock = Stocktaking(self.processes)
         self._unreachable: dict[Process, Unreachable] = {}
         self._lending = Lending(self.processes, scaler.wake)
+        self._rows = rooms.Rows()
+        self._rooms: memoryview  # from `listen` on, as the descriptor of the same memory
+        self._shared = -1
         self.crew: Crew | None = None
 
     def processes(self) -> list[Process]:
@@ -75,7 +79,7 @@ class WorkersPlane:
         self._routes[route.key] = route
         self._keys[label(route.key)] = route.key
         self._stock.changed(route.key)
-        self._send(messages.put(route))
+        self._send(messages.put(route, self._rows.number(route.key)))
         self._lending.put(route)
 
     def remove(self, key: RouteKey) -> None:
@@ -85,6 +89,7 @@ class WorkersPlane:
         self._keys.pop(label(key), None)
         self._stock.changed(key)
         self._send(messages.Remove(key))
+        self._rows.remove(key)
         self._lending.remove(key)
         self._forgotten(label(key))
 
@@ -150,7 +155,9 @@ class WorkersPlane:
         """Start a worker for each of these sockets, which stay ours. Raises OSError: no process, or no such certificate."""
         if self._settings.tls_certificate:
             Certificate(self._settings.tls_certificate, self._settings.tls_key)  # said once, and before anybody starts
-        self.crew = Crew(listeners, self._hired, self._heard, self._gone)
+        self._shared = book.make(rooms.size(len(listeners)))
+        self._rooms = book.view(self._shared).cast("Q")
+        self.crew = Crew(listeners, self._shared, self._hired, self._heard, self._gone)
         self.crew.start()
         self._look_after()
 
@@ -172,6 +179,9 @@ class WorkersPlane:
         self._stop_looking()
         if self.crew is not None:
             self.crew.close()
+        if self._shared >= 0:
+            os.close(self._shared)
+            self._shared = -1
 
     def _stop_looking(self) -> None:
         for timer in (self._beating, self._looking):
@@ -199,8 +209,10 @@ class WorkersPlane:
 
     def _hired(self, process: Process) -> None:
         """A worker that begins gets the whole table before it accepts anybody."""
-        table = [messages.put(route) for route in self._routes.values()]
-        process.send(messages.Setup(asdict(self._settings)), messages.Starting(self._starting), *table, messages.Open())
+        self._rows.empty(self._rooms, process.place)
+        setup = messages.Setup(asdict(self._settings), process.place)
+        table = [messages.put(route, self._rows.number(route.key)) for route in self._routes.values()]
+        process.send(setup, messages.Starting(self._starting), *table, messages.Open())
         process.send(messages.Beat())
 
     def _heard(self, process: Process, report: messages.Report) -> None:
@@ -221,6 +233,7 @@ class WorkersPlane:
         self._stock.leave(process)
         self._lending.leave(process)
         self._unreachable.pop(process, None)
+        self._rows.empty(self._rooms, process.place)
         if process.ready:
             self._left(process)
 

@@ -21,10 +21,11 @@ Receive = Callable[["Process", messages.Report], None]
 class Started:
     """A child, its end of the channel, and its book. Raises OSError when there can be none."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, rooms: int) -> None:
+        """`rooms`: descriptor of the memory that all workers share, which stays ours as the listener does."""
         self.channel, theirs = socket.socketpair()
         fd = book.make()
-        inherited = (theirs.fileno(), fd, listener.fileno())
+        inherited = (theirs.fileno(), fd, listener.fileno(), rooms)
         with theirs:
             safe = ["-P"] if sys.flags.safe_path else []  # a folder named `router` where we were started is not it
             command = [sys.executable, *safe, "-m", "router.workers.worker", *map(str, inherited)]
@@ -35,8 +36,11 @@ class Started:
 class Process:
     """A child that was started a moment ago, and what it says."""
 
-    def __init__(self, name: str, started: Started, poller: Poller, receive: Receive, lost: Callable[[Process], None]) -> None:
-        self.name = name  # of this one process: who takes its place has another
+    def __init__(
+        self, place: int, number: int, started: Started, poller: Poller, receive: Receive, lost: Callable[[Process], None]
+    ) -> None:
+        self.place = place
+        self.name = f"{place}.{number}"  # of this one process: who takes its place has another
         self.ready = False
         self.child = started.child
         self.book = started.book

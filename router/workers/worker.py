@@ -1,6 +1,6 @@
 """A worker process: the data plane and nothing else, told by the control process over a socketpair.
 
-Started as `python -m router.workers.worker CHANNEL BOOK LISTENER`, three inherited descriptors. It ends when it has drained;
+Started as `python -m router.workers.worker CHANNEL BOOK LISTENER ROOMS`, four inherited descriptors. It ends when it has drained;
 when the control process is gone it drains by itself, so that no worker is left behind.
 """
 
@@ -25,6 +25,7 @@ from router.wire.poller import new_event_loop, poller_of
 from router.workers import book, messages
 from router.workers.channel import Channel
 from router.workers.loans import Loans
+from router.workers.rooms import Rooms
 
 log = logging.getLogger("router")
 
@@ -32,11 +33,13 @@ log = logging.getLogger("router")
 class Worker:
     """Takes orders; implements router.ports.Scaler by passing wakes on."""
 
-    def __init__(self, channel: socket.socket, meters: Meters, listener: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, meters: Meters, listener: socket.socket, shared: memoryview) -> None:
         self.loop = asyncio.get_running_loop()
         self.ended = asyncio.Event()
         self._meters = meters
         self._listener = listener
+        self._shared = shared
+        self._rooms: Rooms
         self._plane: DataPlane
         self._loans: Loans
         self._settings: Settings
@@ -85,11 +88,14 @@ class Worker:
             self.ended.set()
             return
         self._plane.share(True)
+        self._rooms = Rooms(self._shared, order.place)
+        self._plane.board.table.elsewhere = self._rooms.elsewhere
         self._loans = Loans(self._plane.board, self.channel.send, self.loop.call_soon)
         self._tick()
 
     def _put(self, order: messages.Put) -> None:
         route = messages.route_of(order)
+        self._rooms.put(route.key, order.row)
         self._plane.put(route)
         live = self._plane.board.table.get(route.key)
         if live is not None and live.revisions is not None:
@@ -100,6 +106,7 @@ class Worker:
         if live is not None:
             live.granted = {}  # the route may come back while this one's last requests are in flight
         self._plane.remove(order.key)
+        self._rooms.remove(order.key)
 
     def _open(self, order: messages.Open) -> None:
         gc.collect()
@@ -146,10 +153,10 @@ class Worker:
         self._drain(self._settings.drain_grace, 0.0)
 
 
-async def serve(channel: int, pages: int, listener: int) -> None:
+async def serve(channel: int, pages: int, listener: int, rooms: int) -> None:
     """Work until told to end."""
-    meters = Meters(book.open_book(pages))
-    worker = Worker(socket.socket(fileno=channel), meters, socket.socket(fileno=listener))
+    meters, shared = Meters(book.open_book(pages)), book.open_book(rooms).cast("Q")
+    worker = Worker(socket.socket(fileno=channel), meters, socket.socket(fileno=listener), shared)
     await worker.ended.wait()
     worker.channel.close()
 
@@ -159,9 +166,9 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    channel, pages, listener = (int(text) for text in sys.argv[1:4])
+    channel, pages, listener, rooms = (int(text) for text in sys.argv[1:5])
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(channel, pages, listener))
+        runner.run(serve(channel, pages, listener, rooms))
     return 0
 
 

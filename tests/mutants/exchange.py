@@ -14,6 +14,7 @@ from tests.mutants.defect import (
     GATE,
     GATES,
     REACH,
+    ROOMS,
     SEEDS,
     WARM,
     Defect,
@@ -97,7 +98,7 @@ EXCHANGES = (
         "            if place:\n",
         (GATE, GATES),
     ),
-    Defect("bytes of waiters that left", "router/gate.py", "        self.room.held -= place.held\n", "", (GATE, GATES)),
+    Defect("bytes of waiters that left", "router/room.py", "        self.held -= held\n", "", (GATE, GATES)),
     Defect(
         "one more than the slots",
         "router/gate.py",
@@ -107,10 +108,17 @@ EXCHANGES = (
     ),
     Defect(
         "a queue without bound",
-        "router/gate.py",
-        "        if self.most and self.waiting >= self.most:\n",
+        "router/room.py",
+        "        if self.most and self.waiting + self._elsewhere.waiting() >= self.most:\n",
         "        if False:\n",
         (GATE,),
+    ),
+    Defect(
+        "what waits in other workers",
+        "router/room.py",
+        "self.waiting + self._elsewhere.waiting() >= self.most",
+        "self.waiting >= self.most",
+        (ROOMS,),
     ),
     Defect(
         "an endpoint's hard limit",

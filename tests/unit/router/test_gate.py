@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from router.gate import GO, UNLIMITED, WAIT, Gate, Reason, Refusal, Room
+from router.gate import GO, UNLIMITED, WAIT, Gate, Refusal
+from router.room import Reason, Room
 
 
 def gate(slots: int = 0, **bounds: int) -> Gate[str]:

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from router.gate import GO, WAIT, Gate, Room
+from router.gate import GO, WAIT, Gate
+from router.room import Room
 
 
 class Waiter:
