@@ -70,7 +70,7 @@ class Exchange(Attempt):
             raise _too_large(limit)
         if settings.sticky:
             self.rare = True
-            self.sticky = sticky_value(settings.sticky, self.request.fields.lines)
+            self.sticky = sticky_value(settings.sticky, self.request.lines)
 
     def _wait(self, admission: Admission | Refusal, payload: Buffer) -> None:
         """No slot is free: in the queue, or refused. Either wakes a function of which nothing is ready."""

@@ -5,12 +5,13 @@ The usual block is accepted by one expression. Any other goes through `read_stri
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
 from router.http1 import grammar
 from router.http1.grammar import CHUNKED, CRLF, HOP_BY_HOP
-from router.http1.prefix import Prefix, common, cut
+from router.http1.prefix import EMPTY, Groups, Prefix, common, cut
 from router.http1.sender import Sender
 
 NO_ID: Final = 1  # the request has no X-Request-Id that is worth keeping
@@ -35,65 +36,84 @@ class Special(NamedTuple):
 
 
 class Fields:
-    """A request's field lines, read. The same bytes from the same sender mean the same, so a connection keeps its last one."""
+    """What the field lines of a request say. Requests of one connection whose lines say the same share one."""
 
-    __slots__ = ("block", "host", "keep", "length", "lines", "minor", "missing", "prefix", "special", "usual")
+    __slots__ = ("back", "front", "host", "keep", "length", "minor", "missing", "prefix", "said", "special")
 
     def __init__(
         self,
-        block: bytes,
         minor: bytes,
-        lines: bytes,
         host: bytes,
         length: int,
         keep: bool,
         missing: int,
         special: Special | None,
-        usual: bool = False,
-        prefix: Prefix | None = None,
+        back: bytes,
+        prefix: Prefix = EMPTY,
+        said: Groups | None = None,
     ) -> None:
-        self.block = block  # as received
-        self.minor = minor  # b"0" | b"1": part of what the block means
-        self.lines = lines  # end-to-end lines and our X-Forwarded-For, -Proto and -Host; no hop-by-hop line
+        self.minor = minor  # b"0" | b"1": part of what the lines mean
         self.host = host
         self.length = length  # bytes of the body, or CHUNKED
         self.keep = keep  # the client wants the connection kept
         self.missing = missing  # NO_ID | NO_TRACE
         self.special = special  # never None when the body is chunked
-        self.usual = usual  # nothing was rewritten or left out but `Connection: keep-alive`
+        self.front = prefix.clean  # lines that go on before the request's own
+        self.back = back  # … and behind them: our X-Forwarded-For, -Proto and -Host
         self.prefix = prefix  # what the next block probably begins with
+        self.said = said  # what the usual expression found behind it; None: it was no usual block
 
 
-def read_fields(block: bytes, minor: bytes, sender: Sender, last: Fields | None = None) -> Fields:
-    """Read a block of field lines, each with its CRLF; `last` are those of the request before on this connection.
+# What the lines say; the tail: those behind `Fields.prefix`, as received; and of those what goes on, no hop-by-hop line.
+Read = tuple[Fields, bytes, bytes]
 
-    Raises Malformed, HeadTooLarge, ExpectationFailed.
+
+def read_fields(block: bytes, minor: bytes, sender: Sender, last: Read | None = None) -> Read:
+    """Read a block of field lines, each with its CRLF; `last` is what was read before on this connection.
+
+    What is read does not depend on `last`, only how quickly: a tail in which the expression finds what it found in the last one
+    means the same. Raises Malformed, HeadTooLarge, ExpectationFailed.
     """
     if minor == b"0":
         return read_strictly(block, minor, sender)
-    prefix = None if last is None else last.prefix
-    if prefix is not None and block.startswith(prefix.raw) and len(block) < prefix.longest:
-        found = sender.match_usual(block, prefix.size)
-        groups = None if found is None else prefix.join(found.groups())  # type: ignore[arg-type]
-        if found is None or groups is None:
-            return read_strictly(block, minor, sender)
-        clean, rest = prefix.clean, cut(block, found, prefix.size)
-    else:
-        found = sender.match_usual(block)
-        if found is None:
-            return read_strictly(block, minor, sender)
-        groups, clean, rest = found.groups(), b"", cut(block, found)  # type: ignore[assignment]
-        if last is not None and last.usual:
-            prefix = common(last.block, block, sender.match_usual, sender.limits.fields)
-    host, length, request_id, trace, state, _ = groups  # type: ignore[misc]
+    if last is None:
+        return _read_behind(EMPTY, block, sender.match_usual(block), sender)
+    fields, before, _ = last
+    prefix = fields.prefix
+    tail = block[prefix.size :]
+    known = block.startswith(prefix.raw)
+    if known and tail == before and fields.minor == b"1":
+        return last
+    if not known or prefix is EMPTY:
+        prefix = _shared(last, block, sender)
+        tail = block[prefix.size :]
+    found = sender.match_usual(tail) if len(tail) < prefix.room or tail.count(b"\n") <= prefix.left else None
+    if found is not None and found.groups() == fields.said and prefix is fields.prefix:
+        return fields, tail, cut(tail, found)
+    return _read_behind(prefix, tail, found, sender)
+
+
+def _shared(last: Read, block: bytes, sender: Sender) -> Prefix:
+    """What this block begins with as the last one did, if that was a usual one."""
+    fields, tail, _ = last
+    return EMPTY if fields.said is None else common(fields.prefix.raw + tail, block, sender.match_usual, sender.limits.fields)
+
+
+def _read_behind(prefix: Prefix, tail: bytes, found: re.Match[bytes] | None, sender: Sender) -> Read:
+    """The same of a prefix, and a tail in which the usual expression found this."""
+    said: Groups | None = None if found is None else found.groups()  # type: ignore[assignment]
+    groups = None if said is None else prefix.join(said)
+    if found is None or groups is None:
+        return read_strictly(prefix.raw + tail, b"1", sender)
+    host, length, request_id, trace, state, _ = groups
     if host is None or (state is not None and trace is None):
-        return read_strictly(block, minor, sender)
+        return read_strictly(prefix.raw + tail, b"1", sender)
     missing = (request_id is None) + 2 * (trace is None)
     size = 0 if length is None else int(length)
-    return Fields(block, minor, b"".join((clean, rest, sender.lines, host, CRLF)), host, size, True, missing, None, True, prefix)
+    return Fields(b"1", host, size, True, missing, None, sender.lines + host + CRLF, prefix, said), tail, cut(tail, found)
 
 
-def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
+def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Read:
     """The same for any block, one line at a time: what is rare is read, what is wrong is refused with its reason."""
     if block.count(b"\n") > sender.limits.fields:
         raise HeadTooLarge(f"The request has more than {sender.limits.fields} header fields")
@@ -117,12 +137,12 @@ def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Fields:
     kept += (
         [b"tracestate: " + value + CRLF for value in said.get(b"tracestate", ())] if trace and b"tracestate" not in named else []
     )
-    kept.append(_forwarded(said, sender, host or sender.authority))
+    back = _forwarded(said, sender, host or sender.authority)
     keep = minor == b"1" and b"close" not in named
     missing = (not request_id) + 2 * (not trace)
     special = Special(_upgrade(said, named, minor, length), any(b"trailers" in grammar.members(te) for te in said.get(b"te", ())))
     usual = length != CHUNKED and special == (b"", False)
-    return Fields(block, minor, b"".join(kept), host, length, keep, missing, None if usual else special)
+    return Fields(minor, host, length, keep, missing, None if usual else special, back), block, b"".join(kept)
 
 
 def _goes_on(name: bytes, sender: Sender) -> bool:

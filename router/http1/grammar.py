@@ -54,10 +54,9 @@ def unlike(*names: bytes) -> bytes:
 
 
 def once(group: int, name: bytes, value: bytes) -> bytes:
-    """A field line that may come once: `(?(group)(?!))` refuses the second. It stands behind the first letter, by which an
-    alternative is passed over without being entered."""
-    first, *rest = (b"[%c%c]" % (c - 32, c) if 97 <= c <= 122 else bytes((c,)) for c in name)
-    return rb"%b(?(%d)(?!))%b:[ \t]*+(%b)[ \t]*+\r\n" % (first, group, b"".join(rest), value)
+    """A field line that may come once: `(?(group)(?!))` refuses the second, so `value` must set that group. It stands behind the
+    first letter, by which an alternative is passed over without being entered."""
+    return rb"[%c%c](?(%d)(?!))(?i:%b):[ \t]*+%b[ \t]*+\r\n" % (name[0] - 32, name[0], group, name[1:], value)
 
 
 def members(value: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from router.errors import HeadTooLarge, Malformed, TargetTooLong, VersionNotSupported
 from router.http1 import grammar
-from router.http1.fields import Fields, read_fields
+from router.http1.fields import Fields, Read, read_fields
 from router.http1.sender import Limits, Sender
 
 # One empty line before a request is forgiven (RFC 9112 2.2).
@@ -31,24 +31,30 @@ _match_function: Final = re.compile(rb"/fn/([^/?%]+)((?:[/?].*)?)").fullmatch
 class Request:
     """One request head as it goes on: method, raw target in origin-form, fields; `segment` is `<name>[.<project>]` or empty."""
 
-    __slots__ = ("fields", "method", "rest", "segment", "target")
+    __slots__ = ("fields", "method", "own", "read", "rest", "segment", "target")
 
-    def __init__(self, method: bytes, segment: bytes, rest: bytes, fields: Fields) -> None:
+    def __init__(self, method: bytes, segment: bytes, rest: bytes, read: Read) -> None:
         self.method = method
         self.segment = segment  # b"" when the path is not below /fn/: such a request is matched by its Host alone
         self.rest = rest  # what came behind the segment, exactly
-        self.target = rest if rest.startswith((b"/", b"*")) else b"/" + rest
-        self.fields = fields
+        self.target = rest if rest[:1] == b"/" or rest == b"*" else b"/" + rest
+        self.read = read  # for the next head of the same connection
+        self.fields, _, self.own = read  # `own`: field lines between those that `fields` shares with other requests
+
+    @property
+    def lines(self) -> bytes:
+        """All field lines that go on but those of the exchange."""
+        return self.fields.front + self.own + self.fields.back
 
     def uncut(self) -> Request:
         """The same for a host that is the function's own, where the whole path is. A new object: a connection keeps its last."""
-        return Request(self.method, b"", b"/fn/" + self.segment + self.rest, self.fields) if self.segment else self
+        return Request(self.method, b"", b"/fn/" + self.segment + self.rest, self.read) if self.segment else self
 
 
-def read_request(data: bytes, end: int, sender: Sender, last: Fields | None) -> Request:
+def read_request(data: bytes, end: int, sender: Sender, last: Read | None) -> Request:
     """The head in `data[:end + 4]`, where `end` is the index of its "\\r\\n\\r\\n".
 
-    `last` are the fields of the request before on this connection, or None: clients repeat themselves.
+    `last` is what was read of the request before on this connection, or None: clients repeat themselves.
     Raises Malformed, TargetTooLong, HeadTooLarge, ExpectationFailed, VersionNotSupported.
     """
     line = _match_line(data)
@@ -58,10 +64,7 @@ def read_request(data: bytes, end: int, sender: Sender, last: Fields | None) -> 
     after = line.end()
     if after > sender.limits.target and line.end(3) - line.start(2) + 4 > sender.limits.target:  # 4: "/fn/"
         raise _too_long(sender.limits)
-    block = data[after : end + 2]
-    if last is None or block != last.block or minor != last.minor:
-        last = read_fields(block, minor, sender, last)
-    return Request(method, segment, target, last)
+    return Request(method, segment, target, read_fields(data[after : end + 2], minor, sender, last))
 
 
 def check_unfinished(data: bytes, limits: Limits) -> None:
@@ -76,7 +79,7 @@ def check_unfinished(data: bytes, limits: Limits) -> None:
         raise Malformed("This is not the beginning of an HTTP request")
 
 
-def _read_other(data: bytes, end: int, sender: Sender, last: Fields | None) -> Request:
+def _read_other(data: bytes, end: int, sender: Sender, last: Read | None) -> Request:
     """Everything that is not a plain request below /fn/."""
     line = _match_other(data)
     if line is None:
@@ -85,13 +88,13 @@ def _read_other(data: bytes, end: int, sender: Sender, last: Fields | None) -> R
     if len(target) > sender.limits.target:
         raise _too_long(sender.limits)
     _check_line(method, major, minor)
-    fields = read_fields(data[line.end() : end + 2], b"1" if minor != b"0" else b"0", sender)
-    path = _origin_form(method, target, fields)
+    read = read_fields(data[line.end() : end + 2], minor, sender, last)
+    path = _origin_form(method, target, read[0])
     function = _match_function(path)
     if function is None:
-        return Request(method, b"", path, fields)
+        return Request(method, b"", path, read)
     segment, rest = function.groups()
-    return Request(method, segment, rest, fields)
+    return Request(method, segment, rest, read)
 
 
 def _check_line(method: bytes, major: bytes, minor: bytes) -> None:

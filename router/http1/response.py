@@ -22,7 +22,7 @@ _plain: Final = grammar.unlike(
 _usual: Final = b"|".join(
     (
         _plain + TOKEN + rb"++:" + VALUE + rb"*+" + EOL,
-        once(1, b"content-length", rb"[0-9]{1,15}+"),
+        once(1, b"content-length", rb"([0-9]{1,15}+)"),
         rb"(?(2)(?!)|([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n))",
         rb"(?(3)(?!)|([Kk]eep-[Aa]live:[ \t]*+timeout=([0-9]{1,6}+)%b*+\r\n))" % VALUE,
     )

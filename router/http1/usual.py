@@ -27,11 +27,11 @@ _LINES = b"|".join(
         rb"[%b]%b*+:%b*+%b" % (_HARMLESS, TOKEN, VALUE, EOL),  # a first letter that no special field has
         rb"[Cc](?!(?i:onnection:|ontent[-_]length:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # Cookie, Content-Type, Cache-Control
         rb"[Uu](?!(?i:pgrade:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # User-Agent
-        once(1, b"host", rb"(?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+"),
-        once(2, b"content-length", rb"[0-9]{1,15}+"),
-        once(3, b"x-request-id", grammar.REQUEST_ID + b"+"),
-        once(4, b"traceparent", grammar.TRACEPARENT),
-        once(5, b"tracestate", VALUE + rb"*"),
+        once(1, b"host", rb"((?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+)"),
+        once(2, b"content-length", rb"([0-9]{1,15}+)"),
+        once(3, b"x-request-id", b"()" + grammar.REQUEST_ID + b"+"),
+        once(4, b"traceparent", b"()" + grammar.TRACEPARENT),
+        once(5, b"tracestate", b"()" + VALUE + rb"*"),
         rb"(?=[Cc])(?(6)(?!))([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n)",
         rb"%b%b++:%b*+%b" % (grammar.unlike(*_SPECIAL), TOKEN, VALUE, EOL),
     )

@@ -157,7 +157,8 @@ class Client(ClientSocket):
         return True
 
     def _read_head(self, head: bytes) -> Request:
-        self.request = request = read_request(head, len(head) - 4, self.sender, self.fields)
+        last = self.request.read if self.head else None
+        self.request = request = read_request(head, len(head) - 4, self.sender, last)
         self.fields = request.fields
         self.method = request.method
         self.head = head

@@ -55,7 +55,8 @@ class UpstreamConnection(UpstreamSocket):
         fields = request.fields
         if fields.special is not None:
             return self._request_special(exchange, request, fields.special, extra, payload)
-        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", fields.lines, extra, CRLF))
+        lines = (fields.front, request.own, fields.back, extra, CRLF)
+        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", *lines))
         size = len(payload)
         try:
             taken = self.send_bytes(head + payload if size else head) if size < LARGE else self.sock.sendmsg([head, payload])
@@ -315,7 +316,7 @@ class UpstreamConnection(UpstreamSocket):
         """A request that is chunked, or has field lines that concern this connection."""
         whole = exchange.whole
         chunked = request.fields.length == CHUNKED
-        parts: list[Buffer] = [request.method, b" ", request.target, b" HTTP/1.1\r\n", request.fields.lines, extra]
+        parts: list[Buffer] = [request.method, b" ", request.target, b" HTTP/1.1\r\n", request.lines, extra]
         if exchange.upgrade:
             parts += (b"Connection: Upgrade\r\nUpgrade: ", exchange.upgrade, CRLF)
         elif special.trailers:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.errors import ProxyError
 from router.http1 import grammar
-from router.http1.fields import NO_ID, NO_TRACE, read_fields, read_strictly
+from router.http1.fields import NO_ID, NO_TRACE, Read, read_fields, read_strictly
 from router.http1.request import Request, check_unfinished, read_request
 from router.http1.sender import Limits, Sender
 
@@ -148,9 +150,9 @@ def test_hop_by_hop_fields_and_what_connection_names_stay_here() -> None:
         b"Upgrade: h2c\r\nHTTP2-Settings: x\r\nProxy-Authorization: x\r\nForwarded: for=x\r\nX-Forwarded-For: 9.9.9.9\r\n"
         b"X_Forwarded_For: 9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-User: root\r\nx-forwarded-port: 1\r\nX-Kept: yes\r\n"
     )
-    found = read(get(lines)).fields
+    found = read(get(lines))
     assert found.lines == b"X-Kept: yes\r\nHost: a\r\n" + FORWARDED
-    assert not found.keep
+    assert not found.fields.keep
 
 
 def test_an_upgrade_is_read_unless_it_is_to_http_2() -> None:
@@ -160,7 +162,7 @@ def test_an_upgrade_is_read_unless_it_is_to_http_2() -> None:
 
 
 def test_fields_that_a_cgi_server_would_take_for_framing_or_routing_stay_here() -> None:
-    found = read(get(b"Host: a\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\nX_Forwarded_Proto: https\r\n")).fields
+    found = read(get(b"Host: a\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\nX_Forwarded_Proto: https\r\n"))
     assert found.lines == b"Host: a\r\n" + FORWARDED
 
 
@@ -170,8 +172,9 @@ def test_a_usual_block_goes_on_as_it_came() -> None:
         + TRACE
         + b"\r\nContent-Length: 3\r\n"
     )
-    found = read(get(lines)).fields
-    assert found.lines == lines + FORWARDED
+    request = read(get(lines))
+    found = request.fields
+    assert request.lines == lines + FORWARDED
     assert (found.length, found.missing, found.keep, found.host) == (3, 0, True, b"a")
 
 
@@ -191,25 +194,25 @@ def test_a_usual_block_goes_on_as_it_came() -> None:
     ],
 )
 def test_identities_are_kept_when_well_formed_and_dropped_otherwise(lines: bytes, missing: int) -> None:
-    found = read(get(b"Host: a\r\n" + lines)).fields
-    assert found.missing == missing
+    found = read(get(b"Host: a\r\n" + lines))
+    assert found.fields.missing == missing
     assert (b"Request-Id" in found.lines) == (not missing & NO_ID)
     assert (b"traceparent" in found.lines) == (not missing & NO_TRACE)
 
 
 def test_a_tracestate_goes_with_its_traceparent_only() -> None:
-    assert b"tracestate" not in read(get(b"Host: a\r\ntracestate: a=1\r\n")).fields.lines
+    assert b"tracestate" not in read(get(b"Host: a\r\ntracestate: a=1\r\n")).lines
     named = b"Host: a\r\ntracestate: a=1\r\nConnection: tracestate\r\ntraceparent: " + TRACE + b"\r\n"
-    assert b"tracestate" not in read(get(named)).fields.lines
-    assert b"tracestate: a=1" in read(get(b"Host: a\r\ntracestate: a=1\r\ntraceparent: " + TRACE + b"\r\n")).fields.lines
+    assert b"tracestate" not in read(get(named)).lines
+    assert b"tracestate: a=1" in read(get(b"Host: a\r\ntracestate: a=1\r\ntraceparent: " + TRACE + b"\r\n")).lines
 
 
 def test_a_trusted_sender_speaks_for_others() -> None:
     sender = Sender(b"10.0.0.1", Limits(), trusted=True)
     user = b"X-Forwarded-User: me\r\n"
-    assert read(get(b"Host: a\r\n" + user + b"X_Forwarded_User: root\r\n"), sender).fields.lines.startswith(user + b"Host: a\r\n")
+    assert read(get(b"Host: a\r\n" + user + b"X_Forwarded_User: root\r\n"), sender).lines.startswith(user + b"Host: a\r\n")
     lines = b"Host: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n"
-    assert read(get(lines), sender).fields.lines == (
+    assert read(get(lines), sender).lines == (
         b"Host: a\r\nX-Forwarded-For: 9.9.9.9, 10.0.0.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n"
     )
 
@@ -232,60 +235,103 @@ NAMES = st.sampled_from(
 VALUES = st.sampled_from([b"", b"a", b"1", b"keep-alive", b"close", b" x ", b"trailers", TRACE, b"a b", b"\x00", b"a:1"])
 
 
+def meaning(read: Read) -> tuple[object, ...]:
+    """All that is read of a block, but for the order of the lines that go on."""
+    fields, _, own = read
+    lines = normal(fields.front + own + fields.back)
+    return lines, fields.minor, fields.host, fields.length, fields.keep, fields.missing, fields.special
+
+
+def outcome(reading: Callable[..., Read], *given: object) -> object:
+    """What is read, or how it is refused."""
+    try:
+        return meaning(reading(*given))
+    except ProxyError as error:
+        return type(error), str(error)
+
+
+def follow(last: Read | None, block: bytes, minor: bytes = b"1") -> Read | None:
+    """Read a block after another, which must change nothing in what is read; returns what is the last one now."""
+    assert outcome(read_fields, block, minor, SENDER, last) == outcome(read_strictly, block, minor, SENDER)
+    try:
+        return read_fields(block, minor, SENDER, last)
+    except ProxyError:
+        return last
+
+
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=6))
 def test_the_fast_path_and_the_slow_one_agree(lines: list[tuple[bytes, bytes]]) -> None:
-    block = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
-    try:
-        fast = read_fields(block, b"1", SENDER)
-    except ProxyError as error:
-        with pytest.raises(type(error)):
-            read_strictly(block, b"1", SENDER)
-        return
-    slow = read_strictly(block, b"1", SENDER)
-    assert normal(fast.lines) == normal(slow.lines)
-    assert (fast.host, fast.length, fast.keep, fast.missing, fast.special) == (
-        slow.host,
-        slow.length,
-        slow.keep,
-        slow.missing,
-        slow.special,
-    )
+    follow(None, b"".join(name + b": " + value + b"\r\n" for name, value in lines))
 
 
-@given(st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=4), min_size=2, max_size=4), st.integers(0, 3))
+LONG = b"User-Agent: " + b"x" * 60 + b"\r\n"
+SAID = (
+    *(b"Host: a\r\n", b"Content-Length: 3\r\n", b"X-Request-Id: r\r\n", b"traceparent: " + TRACE + b"\r\n", b"tracestate: s\r\n"),
+    *(b"Connection: keep-alive\r\n", b"Transfer-Encoding: chunked\r\n", b"X: y\r\n"),
+)
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.tuples(NAMES, VALUES), max_size=4), st.sampled_from(b"110")), min_size=2, max_size=5),
+    st.sampled_from([b"", *SAID]),
+)
 def test_what_a_connection_sent_before_changes_nothing_in_what_is_read(
-    requests: list[list[tuple[bytes, bytes]]], shared: int
+    requests: list[tuple[list[tuple[bytes, bytes]], int]], shared: bytes
 ) -> None:
-    start = (
-        b"User-Agent: "
-        + b"x" * 60
-        + b"\r\n"
-        + (b"", b"Host: a\r\n", b"Connection: keep-alive\r\n", b"X-Request-Id: r\r\n")[shared]
-    )
-    last = None
-    for lines in requests:
-        block = start + b"".join(name + b": " + value + b"\r\n" for name, value in lines)
-        try:
-            alone = read_fields(block, b"1", SENDER)
-        except ProxyError as error:
-            with pytest.raises(type(error)):
-                read_fields(block, b"1", SENDER, last)
-            continue
-        after = read_fields(block, b"1", SENDER, last)
-        assert (after.lines, after.host, after.length, after.missing) == (alone.lines, alone.host, alone.length, alone.missing)
-        assert (after.keep, after.special) == (alone.keep, alone.special)
-        last = after
+    last: Read | None = None
+    for lines, minor in requests:
+        block = LONG + shared + b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        last = follow(last, block, b"%c" % minor)
+
+
+@pytest.mark.parametrize("again", SAID)
+@pytest.mark.parametrize("said", SAID)
+def test_what_known_lines_say_is_seen_when_another_says_it_again(said: bytes, again: bytes) -> None:
+    known = LONG + said + (b"" if said == SAID[0] else SAID[0])
+    last: Read | None = None
+    for tail in (b"X: 1\r\n", b"X: 2\r\n", b"X: 3\r\n", again, b"X: 4\r\n" + again, again + again, b"X: 5\r\n"):
+        last = follow(last, known + tail)
+
+
+@given(st.permutations([LONG, *SAID[:6], b"Cookie: a\r\n"]), st.integers(0, 8))
+def test_wherever_known_lines_end_the_block_is_read_as_without_them(lines: list[bytes], split: int) -> None:
+    block, known = b"".join(lines), b"".join(lines[:split])
+    last: Read | None = None
+    for tail in (b"X: 1\r\n", b"X: 2\r\n", b"X: 3\r\n"):
+        last = follow(last, known + (b"" if SAID[0] in known else SAID[0]) + tail)
+    for _ in range(2):
+        last = follow(last, block)
+
+
+def test_lines_that_stop_being_known_go_on_as_they_are() -> None:
+    last: Read | None = None
+    for lines in ((b"X: 1", b"A: 1"), (b"X: 2", b"A: 1"), (b"X: 2", b"A: 2"), (b"X: 2", b"A: 3"), (b"X: 3", b"A: 3"), (b"X: 4",)):
+        last = follow(last, LONG + b"\r\n".join((*lines, SAID[0])))
+
+
+def test_requests_whose_lines_say_the_same_share_what_they_say() -> None:
+    last: Read | None = None
+    reads = []
+    for number in range(100, 105):
+        last = read_fields(LONG + b"Host: a\r\nX-Request-Id: %d\r\n" % number, b"1", SENDER, last)
+        reads.append(last)
+    assert reads[2][0] is reads[3][0] is reads[4][0] is not reads[0][0]
+    assert [tail for _, tail, _ in reads[1:]] == [b"X-Request-Id: %d\r\n" % number for number in range(101, 105)]
+    assert read_fields(LONG + b"Host: a\r\nX-Request-Id: 104\r\n", b"1", SENDER, last) is last
 
 
 def test_a_repeated_beginning_does_not_hide_too_many_lines_or_a_second_host() -> None:
-    start = b"User-Agent: " + b"x" * 60 + b"\r\nHost: a\r\n"
-    last = None
+    start = LONG + b"Host: a\r\n"
+    last: Read | None = None
     for number in range(3):
         last = read_fields(start + b"X: %d\r\n" % number, b"1", SENDER, last)
-    assert last is not None and last.prefix is not None and last.prefix.raw == start
-    for tail in (b"Host: a\r\n", b"a:\r\n" * 19):
+    assert last is not None and last[0].prefix.raw == start
+    for tail in (b"Host: a\r\n", b"a:\r\n" * 19, b"X-Long-Name: value\r\n" * 19):
         with pytest.raises(ProxyError):
             read_fields(start + tail, b"1", SENDER, last)
+    for tail in (b"a:\r\n" * 18, b"X-Long-Name: value\r\n" * 18):
+        found, _, own = read_fields(start + tail, b"1", SENDER, last)
+        assert (found, own) == (last[0], tail), "as many as are allowed, however long they are"
 
 
 def normal(lines: bytes) -> list[tuple[bytes, bytes]]:
@@ -296,7 +342,7 @@ def test_without_possessive_expressions_everything_goes_the_slow_way() -> None:
     assert grammar.POSSESSIVE
     sender = Sender(b"192.0.2.1", Limits())
     sender.match_usual = lambda block: None
-    assert read(get(b"Host: a\r\nX: y\r\n"), sender).fields.lines == b"X: y\r\nHost: a\r\n" + FORWARDED
+    assert read(get(b"Host: a\r\nX: y\r\n"), sender).lines == b"X: y\r\nHost: a\r\n" + FORWARDED
 
 
 @pytest.mark.parametrize(
