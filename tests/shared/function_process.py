@@ -114,14 +114,15 @@ class FunctionProcess:
 
     def connect(self) -> socket.socket:
         """A connection to where the function said that it listens, or will."""
-        address = self.ready.get("listening") or self.ready.get("probe") or ""
-        if address.startswith("unix:"):
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(DEADLINE)
-            connection.connect(address.removeprefix("unix:"))
-            return connection
-        host, _, port = address.rpartition(":")
-        return eventually(lambda: socket.create_connection((host, int(port)), timeout=DEADLINE), but=ConnectionRefusedError)
+        return self._dial() if self._address.startswith("unix:") else eventually(self._dial, but=ConnectionRefusedError)
+
+    def accepts(self) -> bool:
+        """Whether it takes connections now."""
+        try:
+            self._dial().close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        return True
 
     def request(
         self,
@@ -141,6 +142,23 @@ class FunctionProcess:
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
+
+    @property
+    def _address(self) -> str:
+        return self.ready.get("listening") or self.ready.get("probe") or ""
+
+    def _dial(self) -> socket.socket:
+        if self._address.startswith("unix:"):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(DEADLINE)
+            try:
+                connection.connect(self._address.removeprefix("unix:"))
+            except OSError:
+                connection.close()
+                raise
+            return connection
+        host, _, port = self._address.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=DEADLINE)
 
     def orphan(self) -> None:
         """Closes the pipe that tells the process that its starter lives."""

@@ -25,7 +25,7 @@ module.exports = async (req, res) => {
     return res.end();
   }
   if (url.pathname === '/ticks') {
-    for (let i = 0; i < 3; i++) { res.write(`tick ${i}\\n`); await sleep(300); }
+    for (let i = 0; i < 3; i++) { if (i) await sleep(300); res.write(`tick ${i}\\n`); }
     return res.end();
   }
   res.setHeader('content-type', 'text/plain');
@@ -49,7 +49,7 @@ NODE_HANDLER = """
 const { existsSync } = require('node:fs');
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 async function* late() { yield 'half'; await sleep(20); throw new Error('secret of the function'); }
-async function* ticks() { for (let i = 0; i < 3; i++) { yield `tick ${i}\\n`; await sleep(300); } }
+async function* ticks() { for (let i = 0; i < 3; i++) { if (i) await sleep(300); yield `tick ${i}\\n`; } }
 exports.handler = async (event) => {
   console.log('called', event.path);
   if (event.path === '/throw') throw new Error('secret of the function');
@@ -73,8 +73,9 @@ def late():
 
 def ticks():
     for number in range(3):
+        if number:
+            time.sleep(0.3)
         yield f"tick {number}\\n"
-        time.sleep(0.3)
 
 def handler(request):
     print("called", request.path)
@@ -116,8 +117,9 @@ def late():
 
 def ticks():
     for number in range(3):
+        if number:
+            time.sleep(0.3)
         yield b"tick %d\\n" % number
-        time.sleep(0.3)
 
 def big(mib):
     for _ in range(mib * 16):
@@ -187,8 +189,9 @@ async def app(scope, receive, send):
             await put(b"x" * 65536)
     if path == "/ticks":
         for number in range(3):
+            if number:
+                await asyncio.sleep(0.3)
             await put(b"tick %d\\n" % number)
-            await asyncio.sleep(0.3)
     last = {"/size": str(size), "/slow": "slow", "/held": "held", "/big": "", "/ticks": ""}
     await put(last.get(path, f"{scope['method']} {path}").encode(), more=False)
 """

@@ -6,13 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
 from tests.integration.runtimes.behaviours import FORMS, STREAMING_IN
-from tests.shared.function_process import FunctionProcess, eventually
+from tests.shared.function_process import Answer, FunctionProcess, eventually
 
 Start = Callable[..., FunctionProcess]
 EVERY_FORM = pytest.mark.parametrize("form", FORMS)
@@ -61,13 +61,13 @@ def _in_log(function: FunctionProcess, *parts: str) -> None:
 
 
 @contextmanager
-def held(function: FunctionProcess) -> Iterator[None]:
+def held(function: FunctionProcess) -> Iterator[Future[Answer]]:
     """While the function is inside a request, which it lets go at the end."""
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(function.request, "/held")
         try:
             eventually(lambda: _in_log(function, "called /held"))
-            yield
+            yield request
             assert not request.done()
         finally:
             (function.folder / "let-go").touch()
@@ -85,13 +85,15 @@ def test_an_answer_that_breaks_off_never_looks_whole(start: Start, form: str) ->
 @EVERY_FORM
 def test_sigterm_lets_a_request_finish_and_then_the_process_ends_with_0(start: Start, form: str) -> None:
     function = start(form)
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(function.request, "/slow?ms=1000")
-        eventually(lambda: _in_log(function, "called /slow"))
+    with held(function) as request:
         function.terminate()
-        assert answer.result().body == b"slow"
-        assert answer.result().headers["connection"] == "close"
+        eventually(lambda: _ends(function))
+    assert request.result().headers["connection"] == "close"
     assert function.exit_code() == 0
+
+
+def _ends(function: FunctionProcess) -> None:
+    assert not function.accepts()
 
 
 @EVERY_FORM
