@@ -6,6 +6,7 @@ The usual block is accepted by one expression. Any other goes through `read_stri
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
@@ -13,6 +14,7 @@ from router.http1 import grammar
 from router.http1.grammar import CHUNKED, CRLF, HOP_BY_HOP
 from router.http1.prefix import EMPTY, Groups, Prefix, common, cut
 from router.http1.sender import Sender
+from router.http1.usual import alike
 
 NO_ID: Final = 1  # the request has no X-Request-Id that is worth keeping
 NO_TRACE: Final = 2  # … no traceparent
@@ -38,7 +40,7 @@ class Special(NamedTuple):
 class Fields:
     """What the field lines of a request say. Requests of one connection whose lines say the same share one."""
 
-    __slots__ = ("back", "front", "host", "keep", "length", "minor", "missing", "prefix", "said", "special")
+    __slots__ = ("alike", "back", "front", "host", "keep", "length", "minor", "missing", "prefix", "repeated", "said", "special")
 
     def __init__(
         self,
@@ -62,6 +64,15 @@ class Fields:
         self.back = back  # … and behind them: our X-Forwarded-For, -Proto and -Host
         self.prefix = prefix  # what the next block probably begins with
         self.said = said  # what the usual expression found behind it; None: it was no usual block
+        self.alike: Callable[..., re.Match[bytes] | None] | None = None  # accepts tails that say the same, as most will
+        self.repeated = False
+
+    def repeat(self, tail: bytes) -> None:
+        """This tail says the same as the one before: the next one probably looks like it."""
+        self.repeated = True
+        host, length, _, _, _, connection = self.said  # type: ignore[misc]
+        if host is None and length is None and connection is None:
+            self.alike = alike(tail)
 
 
 # What the lines say; the tail: those behind `Fields.prefix`, as received; and of those what goes on, no hop-by-hop line.
@@ -71,8 +82,7 @@ Read = tuple[Fields, bytes, bytes]
 def read_fields(block: bytes, minor: bytes, sender: Sender, last: Read | None = None) -> Read:
     """Read a block of field lines, each with its CRLF; `last` is what was read before on this connection.
 
-    What is read does not depend on `last`, only how quickly: a tail in which the expression finds what it found in the last one
-    means the same. Raises Malformed, HeadTooLarge, ExpectationFailed.
+    What is read does not depend on `last`, only how quickly. Raises Malformed, HeadTooLarge, ExpectationFailed.
     """
     if minor == b"0":
         return read_strictly(block, minor, sender)
@@ -84,11 +94,15 @@ def read_fields(block: bytes, minor: bytes, sender: Sender, last: Read | None = 
     known = block.startswith(prefix.raw)
     if known and tail == before and fields.minor == b"1":
         return last
+    if known and fields.alike is not None and fields.alike(tail) is not None:  # the same names, and values that change nothing
+        return fields, tail, tail
     if not known or prefix is EMPTY:
         prefix = _shared(last, block, sender)
         tail = block[prefix.size :]
     found = sender.match_usual(tail) if len(tail) < prefix.room or tail.count(b"\n") <= prefix.left else None
     if found is not None and found.groups() == fields.said and prefix is fields.prefix:
+        if not fields.repeated:
+            fields.repeat(tail)
         return fields, tail, cut(tail, found)
     return _read_behind(prefix, tail, found, sender)
 

@@ -55,8 +55,8 @@ class UpstreamConnection(UpstreamSocket):
         fields = request.fields
         if fields.special is not None:
             return self._request_special(exchange, request, fields.special, extra, payload)
-        lines = (fields.front, request.own, fields.back, extra, CRLF)
-        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", *lines))
+        front, own, back = fields.front, request.own, fields.back
+        head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", front, own, back, extra, CRLF))
         size = len(payload)
         try:
             taken = self.send_bytes(head + payload if size else head) if size < LARGE else self.sock.sendmsg([head, payload])

@@ -34,6 +34,7 @@ WIDE = ("tests/unit/router", "tests/integration/hostile", FAULTS, "tests/integra
 
 FIELDS = "router/http1/fields.py"
 REQUEST = "router/http1/request.py"
+USUAL = "router/http1/usual.py"
 BODY = "router/http1/body.py"
 RESPONSE = "router/http1/response.py"
 CLIENT = "router/wire/client.py"

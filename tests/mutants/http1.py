@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.mutants.defect import ANSWERS, BODY, FIELDS, HOSTILE, HOSTILE_ANSWERS, REQUEST, REQUESTS, RESPONSE, SEEDS, WIRE, Defect
+from tests.mutants.defect import (
+    ANSWERS,
+    BODY,
+    FIELDS,
+    HOSTILE,
+    HOSTILE_ANSWERS,
+    REQUEST,
+    REQUESTS,
+    RESPONSE,
+    SEEDS,
+    USUAL,
+    WIRE,
+    Defect,
+)
 
 HTTP1 = (
     Defect("a second Content-Length", FIELDS, "    if len(lengths) > 1:\n", "    if False:\n", (REQUESTS,)),
@@ -46,6 +59,17 @@ HTTP1 = (
     ),
     Defect("fields of HTTP/1.0 that hold for 1.1", FIELDS, ' and fields.minor == b"1"', "", (REQUESTS,)),
     Defect("a tail that says something new", FIELDS, " and found.groups() == fields.said", "", (REQUESTS,)),
+    Defect(
+        "a tail like those behind another prefix", FIELDS, "    if known and fields.alike", "    if fields.alike", (REQUESTS,)
+    ),
+    Defect("an expression for each client's names", USUAL, " and len(_alike) < _MOST", "", (REQUESTS,)),
+    Defect(
+        "a length that varies in a tail that looks the same",
+        FIELDS,
+        "host is None and length is None and",
+        "host is None and",
+        (REQUESTS,),
+    ),
     Defect("a tail behind another prefix", FIELDS, " and prefix is fields.prefix", "", (REQUESTS,)),
     Defect(
         "a second Host behind known fields",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,7 @@ from router.http1 import grammar
 from router.http1.fields import NO_ID, NO_TRACE, Read, read_fields, read_strictly
 from router.http1.request import Request, check_unfinished, read_request
 from router.http1.sender import Limits, Sender
+from router.http1.usual import _alike, alike
 
 SENDER = Sender(b"192.0.2.1", Limits(head=2000, fields=20, target=100))
 FORWARDED = b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n"
@@ -307,6 +309,93 @@ def test_lines_that_stop_being_known_go_on_as_they_are() -> None:
     last: Read | None = None
     for lines in ((b"X: 1", b"A: 1"), (b"X: 2", b"A: 1"), (b"X: 2", b"A: 2"), (b"X: 2", b"A: 3"), (b"X: 3", b"A: 3"), (b"X: 4",)):
         last = follow(last, LONG + b"\r\n".join((*lines, SAID[0])))
+
+
+def test_a_tail_like_those_before_is_read_with_the_lines_that_stand_before_it_now() -> None:
+    _alike.clear()
+    last: Read | None = None
+    for host, number in ((b"a", 1), (b"a", 2), (b"a", 3), (b"a", 4), (b"b", 5), (b"b", 6), (b"a", 7)):
+        last = follow(last, LONG + b"Host: %b\r\nX: %d\r\n" % (host, number))
+
+
+@given(
+    st.lists(NAMES.filter(lambda name: name not in (b"Host", b"Content-Length", b"Connection")), max_size=4),
+    st.lists(st.lists(VALUES, min_size=4, max_size=4), max_size=3),
+)
+def test_a_tail_of_the_same_names_is_read_as_if_it_were_the_first(names: list[bytes], rows: list[list[bytes]]) -> None:
+    _alike.clear()
+    usual = [TRACE if name == b"traceparent" else b"1" for name in names]
+    last: Read | None = None
+    for values in (
+        [b"0", *usual],
+        [b"1", *usual],
+        [b"2", *usual],
+        [b"3", *usual],
+        *([b"4", *row] for row in rows),
+        [b"5", *usual],
+    ):
+        lines = (
+            LONG[:-2],
+            b"Host: a",
+            *(name + b": " + value for name, value in zip((b"X-Y", *names), values, strict=False)),
+            b"",
+        )
+        last = follow(last, b"\r\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        *(
+            b"X-Request-Id: a b\r\nC: 1\r\n",
+            b"X-Request-Id:\r\nC: 1\r\n",
+            b"X-Request-Id: 1\r\nC: \x00\r\n",
+            b"X-Request-Id: 1\r\nC: 1\n",
+        ),
+        *(b"x-request-id: 1\r\nC: 1\r\n", b"C: 1\r\nX-Request-Id: 1\r\n", b"X-Request-Id: 1\r\n", b"C: 1\r\n", b""),
+        *(b"X-Request-Id: 1\r\nC: 1\r\nHost: b\r\n", b"X-Request-Id: 1\r\nC: 1\r\n\r\n", b"X-Request-Id: 1\r\nC: 1\r\nC: 1\r\n"),
+        *(
+            b"X-Request-Id: 1\r\nC : 1\r\n",
+            b"X-Request-Id: 1\r\nC: 1\r\n TE: x\r\n",
+            b"X-Request-Id: " + b"1" * 201 + b"\r\nC: 1\r\n",
+        ),
+    ],
+)
+def test_a_tail_that_only_resembles_the_ones_before_is_read_as_if_it_were_the_first(tail: bytes) -> None:
+    _alike.clear()
+    last: Read | None = None
+    for number in range(5):
+        last = follow(last, LONG + SAID[0] + b"X-Request-Id: %d\r\nC: %d\r\n" % (number, number))
+    assert last is not None and last[0].alike is not None
+    follow(last, LONG + SAID[0] + tail)
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        *((b"Content-Length: 3", b"Content-Length: 4"), (b"Content-Length: 3", b"Content-Length: x"), (b"Host: a", b"Host: b")),
+        *((b"Host: a", b"Host: a b"), (b"Connection: keep-alive", b"Connection: close"), (b"tracestate: a", b"tracestate: b")),
+    ],
+)
+def test_a_line_whose_value_says_something_is_read_however_often_it_was_the_same(line: bytes, other: bytes) -> None:
+    _alike.clear()
+    last: Read | None = None
+    for number in range(5):
+        block = LONG + (b"" if line == b"Host: a" else SAID[0]) + b"traceparent: " + TRACE + b"\r\nX: %d\r\n" % number
+        last = follow(last, block + line + b"\r\n")
+    follow(last, block + other + b"\r\n")
+
+
+def test_no_client_has_an_expression_compiled_for_its_names_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    _alike.clear()
+    lines = (b"Never-Seen: %d\r\n", b"N" * 257 + b": %d\r\n")
+    assert alike(lines[1] % 1) is None, "too long to be kept"
+    for number in range(64):
+        monkeypatch.setitem(_alike, (b"%d" % number,), re.compile(b"").fullmatch)
+    assert alike(lines[0] % 1) is None, "one more would be compiled"
+    last: Read | None = None
+    for number in range(5):
+        last = follow(last, LONG + SAID[0] + lines[0] % number)
 
 
 def test_requests_whose_lines_say_the_same_share_what_they_say() -> None:
