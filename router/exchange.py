@@ -112,7 +112,7 @@ class Exchange(Attempt):
             self.trailers = trailers
         if self.state >= SENT and self.up is not None:
             self.up.send_end(trailers)
-        if self.state == TUNNEL and self.ended:
+        if self.state == TUNNEL and self.ended and not self.stalled:
             self.tunnel_over()
 
     def request_broken(self, error: ProxyError) -> None:
@@ -233,7 +233,10 @@ class Exchange(Attempt):
         """The function takes more."""
         self.stalled = False
         self.moved = self.board.clock.now
-        self.down.resume()
+        if not self.whole:
+            self.down.resume()
+        elif self.state == TUNNEL and self.ended:
+            self.tunnel_over()
 
     def upstream_lost(self, answered: bool, failure: str, silent: bool = False) -> None:
         """The stream to the endpoint is gone. `answered`: some of a response had come; `failure`: one of meters.FAILURES;

@@ -88,7 +88,7 @@ class Client(ClientSocket):
         if events & WRITE:
             self._flush()
         if self.state != CLOSED and not events & READ and events & BROKEN:
-            self.abort()
+            return self._broken(events)
         return self.state != CLOSED and bool(events & READ)
 
     def _read(self, n: int) -> None:
@@ -227,7 +227,7 @@ class Client(ClientSocket):
         """A FIN. Inside a request it is truncation, which is never passed on as whole; behind one it is answered."""
         state = self.state
         if state == TUNNEL:
-            self._set(self.events & ~READ)
+            self._half_ended()
             self.exchange.request_end(b"")
         elif state == FULL and self.exchange.client_closing():
             self.closing = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from router.exchange import SENT, Exchange
 from router.wire.buffer import BUSY
 from router.wire.outlet import CLOSED, Outlet
-from router.wire.poller import READ
+from router.wire.poller import READ, RESET
 
 if TYPE_CHECKING:
     from router.wire.listener import Clients
@@ -69,6 +69,27 @@ class ClientSocket(Outlet):
             self.due = self.poller.now + (times.flush if self.state == LINGER else times.idle)
 
     # the end
+
+    def _broken(self, events: int) -> bool:
+        """The connection was reset; or both directions of a tunnel have ended, while some of it is still to go to the function.
+
+        True: there is something to read, if only the end. No poller can be asked to keep this event back.
+        """
+        if self.state == TUNNEL and not events & RESET:
+            if not self.exchange.whole:
+                return True
+            self._half_ended()
+        else:
+            self.abort()
+        return False
+
+    def _half_ended(self) -> None:
+        """The client's direction of a tunnel has ended; when the function's has, too, there is nothing left to be told of."""
+        if self.exchange.ended and not self.out:
+            self.closing = True
+            self.poller.forget(self.fd)
+        else:
+            self._set(self.events & ~READ)
 
     def _hung_up(self) -> bool:
         """Is there a FIN behind what was not read yet?"""

@@ -20,7 +20,8 @@ Ts = TypeVarTuple("Ts")
 
 READ: Final = 1  # EPOLLIN
 WRITE: Final = 4  # EPOLLOUT
-BROKEN: Final = 8 | 16  # EPOLLERR, EPOLLHUP: reported whether asked for or not
+RESET: Final = 8  # EPOLLERR
+BROKEN: Final = RESET | 16  # and EPOLLHUP, both directions have ended: reported whether asked for or not
 _BATCH = 256  # events taken at once: what the rest waits while these are served stays well under 10 ms
 
 log = logging.getLogger("router")

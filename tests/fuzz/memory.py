@@ -31,6 +31,7 @@ from router.wire.pool import Pool
 from router.wire.upstream import UpstreamConnection
 
 KEY = RouteKey("*", "default", "f")
+HUNG_UP = 16  # EPOLLHUP: both directions have ended, whatever is still unread
 MOST_EVENTS = 20_000  # for one burst of input: beyond that the loop would spin
 _numbers = itertools.count(3)
 
@@ -119,7 +120,7 @@ class Socket:
             return (wanted & WRITE) | BROKEN
         events = READ if self.inbox or self.fin or self.reset else 0
         events |= WRITE if len(self.outbox) < self.room or self.reset else 0
-        return (events & wanted) | (BROKEN if self.reset or (self.fin and self.ended) else 0)
+        return (events & wanted) | (BROKEN if self.reset else HUNG_UP if self.fin and self.ended else 0)
 
     def state(self) -> tuple[Any, ...]:
         """What progress changes."""

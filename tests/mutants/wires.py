@@ -7,6 +7,7 @@ from tests.mutants.defect import (
     BROKEN,
     CLIENT,
     CLIENTS,
+    EXCHANGE,
     FAULTS,
     FUNCTIONS,
     HOSTILE_ANSWERS,
@@ -79,6 +80,20 @@ WIRES = (
         ATTEMPT,
         "            self._drop_up()\n            self._unreachable(now)\n",
         "            self.up = None\n            self._unreachable(now)\n",
+        (BROKEN,),
+    ),
+    Defect(
+        "the end of a tunnel that is cut off",
+        EXCHANGE,
+        "        if self.state == TUNNEL and self.ended and not self.stalled:\n",
+        "        if self.state == TUNNEL and self.ended:\n",
+        (BROKEN,),
+    ),
+    Defect(
+        "what is left to read in a tunnel",
+        "router/wire/client_socket.py",
+        "        if self.state == TUNNEL and not events & RESET:\n",
+        "        if False:\n",
         (BROKEN,),
     ),
     Defect(

@@ -212,27 +212,37 @@ def test_a_router_without_free_descriptors_leaves_clients_in_the_backlog_and_doe
     assert caplog.text.count("cannot accept connections") == 1
 
 
-@pytest.mark.parametrize(("networks", "before"), [((), b""), (("127.0.0.0/8",), HEADER)], ids=["plain", "behind a balancer"])
-def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(
-    worlds: Callable[[Settings], World], networks: tuple[str, ...], before: bytes
-) -> None:
-    world = worlds(Settings(proxy_protocol=networks))
-
+def test_whoever_waits_in_the_backlog_when_the_listener_closes_is_answered(world: World) -> None:
     def connect() -> list[socket.socket]:  # on the loop: nobody accepts meanwhile
         found = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(300)]
         for client in found:
-            client.sendall(before + b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
-        world.loop.create_task(stop())
+            client.sendall(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
+        world.loop.create_task(world.plane.drain(5.0))
         return found
-
-    async def stop() -> None:
-        await world.plane.drain(5.0)
-        world.plane.close()
 
     for client in world.call(connect):
         client.settimeout(5)
         assert client.recv(4096).startswith(b"HTTP/1.1 404 ")
         client.close()
+
+
+def test_whoever_has_yet_to_be_introduced_when_the_listener_closes_is_answered(worlds: Callable[[Settings], World]) -> None:
+    world = worlds(Settings(proxy_protocol=("127.0.0.1/32",)))
+    client = world.client()
+    assert world.settles(lambda: world.call(lambda: len(world.plane.clients.prefaces)) == 1)
+
+    async def stop() -> None:
+        await world.plane.drain(10.0)
+        world.plane.close()
+
+    stopped = asyncio.run_coroutine_threadsafe(stop(), world.loop)
+    assert world.settles(lambda: not world.plane.listeners)
+    assert client.silent(), "its first words may be on their way"
+    client.send(HEADER + b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert client.answer()[0].startswith(b"HTTP/1.1 404 ")
+    assert client.ended()
+    client.close()
+    stopped.result(5)
 
 
 def test_the_access_log_tells_a_request_in_one_line_without_its_query(world: World) -> None:

@@ -94,14 +94,15 @@ def test_requests_that_are_pipelined_without_end_are_read_no_further_than_the_bo
 
 
 @pytest.mark.parametrize("path", [b"/fn/f/x", b"/fn/nobody"], ids=["answered by a function", "answered here"])
-def test_a_client_that_reads_no_answer_is_not_read_either_until_it_does(path: bytes) -> None:
+@pytest.mark.parametrize("together", [1, 20])
+def test_a_client_that_reads_no_answer_is_not_read_either_until_it_does(path: bytes, together: int) -> None:
     memory = Memory(Limits(head=1000))
     client = memory.connect(room=1000)
     asked = GET.replace(b"/fn/f/x", path)
-    client.inbox.extend([asked * 20] * 20)
+    client.inbox.extend([asked * together] * (400 // together))
     function = Scripted(memory, [FINE])
     memory.run(function)
-    assert len(client.inbox) > 15 and memory.retained() < 5 * len(asked * 20)
+    assert len(client.inbox) * together > 300 and memory.retained() < 5 * len(asked * 20)
     answers = b""
     while client.inbox or client.outbox:
         answers += bytes(client.outbox)
@@ -201,6 +202,31 @@ def tunnel(memory: Memory) -> tuple[Socket, Socket]:
     memory.run()
     assert client.outbox.startswith(b"HTTP/1.1 101 ")
     return client, function
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["read", "not read yet"])
+@pytest.mark.parametrize("taken", [False, True], ids=["never taken", "taken"])
+def test_what_a_client_said_before_its_end_reaches_a_function_that_has_ended_already(paused: bool, taken: bool) -> None:
+    memory = Memory()
+    memory.put("f:1", idle_timeout=10.0)
+    client, function = tunnel(memory)
+    function.fin = True
+    memory.run()
+    assert client.ended and memory.present() == (1, 0)
+    function.room = len(function.outbox) + 5
+    client.inbox.extend([b"x" * 100, *([b"y" * 100] * paused)])
+    memory.run()
+    client.fin = True
+    memory.run()
+    assert memory.present() == (1, 0) and not function.ended
+    if not taken:
+        memory.pass_time(11.0)
+        assert client.closed and function.closed
+    function.room = Socket.room
+    memory.run()
+    assert function.outbox.endswith(b"x" * 100 + b"y" * 100 * paused) == taken == function.ended
+    assert client.closed and function.closed and not client.was_reset
+    memory.close()
 
 
 def test_a_tunnel_in_which_nothing_moves_is_closed_after_the_idle_timeout() -> None:
