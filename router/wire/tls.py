@@ -85,12 +85,9 @@ class Certificate:
     def __init__(self, certificate: str, key: str) -> None:
         """Raises OSError: the files cannot be read, or do not fit."""
         self._files = (Path(certificate), Path(key))
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.set_alpn_protocols(["http/1.1"])
         self._stamp = self._stamps()
         try:
-            self.context.load_cert_chain(certificate, key)
+            self.context = self._load()
         except OSError as error:
             raise OSError(f"the certificate {certificate} with the key {key} cannot be used: {error}") from error
 
@@ -101,11 +98,17 @@ class Certificate:
             return
         self._stamp = stamp
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files)  # a failure must not touch the real one
-            self.context.load_cert_chain(*self._files)
+            self.context = self._load()  # the old one is not touched, for the files may change while they are read
             log.info("the certificate %s was loaded again", self._files[0])
         except OSError as error:
             log.error("the changed certificate %s cannot be used, the old one stays: %s", self._files[0], error)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_cert_chain(*self._files)
+        return context
 
     def _stamps(self) -> tuple[object, ...]:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import io
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -19,6 +20,7 @@ import pytest
 from router.access_log import AccessLog
 from router.proxy_protocol import SIGNATURE
 from router.settings import Settings
+from router.wire.tls import Certificate
 from tests.integration.router.router_world import Wire, World
 
 HERE = Path(__file__).parent
@@ -152,6 +154,28 @@ def test_a_changed_certificate_is_taken_up_and_a_broken_one_is_not(
     shutil.copy(HERE / "localhost.pem", certificate)
     assert world.settles(lambda: "was loaded again" in caplog.text)
     secure(world).close()
+
+
+def test_the_certificate_in_use_is_not_touched_by_files_that_change_while_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [shutil.copy(HERE / name, tmp_path / name) for name in ("localhost.pem", "localhost.key.pem")]
+    certificate = Certificate(*files)
+    in_use, load = certificate.context, ssl.SSLContext.load_cert_chain
+    loaded = []
+
+    def load_once(context: ssl.SSLContext, *paths: Path) -> None:
+        loaded.append(context)
+        load(context, *paths)
+        paths[0].write_text("half of a certi")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load_once)
+    os.utime(files[0], (1, 1))
+    certificate.refresh()
+    assert loaded and in_use not in loaded
+    new = certificate.context
+    certificate.refresh()
+    assert certificate.context is new
 
 
 def test_draining_answers_what_is_in_flight_and_closes_what_is_idle_at_the_end(world: World) -> None:
