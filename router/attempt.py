@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from router.balance import Upstream
-from router.errors import UNANSWERED, BadUpstream, ProxyError
+from router.errors import EXHAUSTED, UNANSWERED, BadUpstream, ProxyError
 from router.gate import Ticket
 from router.http1.request import Request
 from router.http1.response import Response
@@ -128,7 +128,7 @@ class Attempt:
         try:
             up = self.board.connector.open(upstream, self)  # type: ignore[arg-type]
         except OSError as error:
-            self._unreachable(now, error.errno in UNANSWERED)
+            self._unreachable(now, error.errno in UNANSWERED, error.errno in EXHAUSTED)
             return
         self.row.upstream_opened()
         if up.connected:
@@ -175,17 +175,18 @@ class Attempt:
         if self.state == WAITING and not self.revision.gate.slots:
             self.wake = self.board.wait(self.live, self.revision)
 
-    def _unreachable(self, now: float, silent: bool = False) -> None:
+    def _unreachable(self, now: float, silent: bool = False, exhausted: bool = False) -> None:
         """This endpoint could not be connected to: nothing was sent, so any method may go elsewhere (RFC 9110 9.2.2).
 
-        `silent`: as `Upstreams.suspect`.
+        `silent`: as `Upstreams.suspect`. `exhausted`: nobody is to blame but us, and a connection that is there already will do.
         """
         self.row.failed("connect")
         self.rare = True
         upstream, upstreams = self.upstream, self.revision.upstreams
         assert upstream is not None
-        upstreams.suspect(upstream, now, silent)
-        self.board.suspected.add(self.live)
+        if not exhausted:
+            upstreams.suspect(upstream, now, silent)
+            self.board.suspected.add(self.live)
         self.refused_since = self.refused_since or now
         self.tries += 1
         if self.tries <= self.board.patience.tries and any(other.suspect_until <= now for other in upstreams.ready):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from errno import EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
+from errno import EADDRNOTAVAIL, EHOSTDOWN, EHOSTUNREACH, EMFILE, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from typing import Final
 
 UNANSWERED: Final = frozenset((EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT))  # the host did not say so: nobody reaches it
+EXHAUSTED: Final = frozenset((EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL))  # it is we who have no room for a connection
 
 
 class ProxyError(Exception):

@@ -175,12 +175,12 @@ class MemoryPool(Pool):
         super().__init__(poller, limits, 50.0, 512)  # type: ignore[arg-type]
         self.opened: deque[Socket] = deque()  # not yet seen by the function
         self.connecting = False  # new ones stay so until the test says otherwise
-        self.refusing = False
+        self.refusing: int = 0  # with which errno
         self.room = Socket.room
 
     def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
         if self.refusing:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+            raise OSError(self.refusing, "refused")
         sock = Socket()
         sock.connecting = self.connecting
         sock.room = self.room

@@ -97,6 +97,13 @@ WIRES = (
         (BROKEN,),
     ),
     Defect(
+        "an endpoint that is blamed for our own want",
+        ATTEMPT,
+        "        if not exhausted:\n            upstreams.suspect",
+        "        if True:\n            upstreams.suspect",
+        (BROKEN,),
+    ),
+    Defect(
         "a stop that forgets who is behind a balancer",
         "router/dataplane.py",
         "(self.clients.open or self.clients.prefaces)",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from router.http1.sender import Limits
@@ -302,6 +304,25 @@ def test_a_connection_that_breaks_before_it_took_a_byte_is_closed_and_the_reques
     assert broken.closed
     memory.run(Scripted(memory, [FINE]))
     assert bytes(client.outbox) == FINE
+    memory.close()
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS], ids=errno.errorcode.get)
+def test_a_router_without_room_for_another_connection_blames_no_function_and_uses_the_ones_that_it_has(error: int) -> None:
+    memory = Memory()
+    first, connection = warm(memory)
+    second = memory.connect()
+    memory.pool.refusing = error
+    first.inbox.append(GET)
+    second.inbox.append(POST)
+    memory.run()
+    connection.inbox.append(FINE)
+    memory.run()
+    assert bytes(first.outbox) == FINE and memory.present() == (1, 0)
+    memory.pass_time(0.25)
+    connection.inbox.append(FINE)
+    memory.run()
+    assert bytes(second.outbox) == FINE
     memory.close()
 
 
