@@ -122,6 +122,16 @@ class Attempt:
         self.rare = True
         self.upgrade = protocol if protocol.decode("latin-1") in self.live.route.settings.upgrades else b""
 
+    def unsent(self, fresh: bool) -> None:
+        """The stream ended before it took anything of the request, which is whole and has no body; `fresh`: it was its first."""
+        upstream, now = self.upstream, self.board.clock.now
+        assert upstream is not None
+        self.up = None
+        if fresh:
+            self._unreachable(now)
+        else:
+            self._connect(upstream, b"", now)
+
     def _connect(self, upstream: Upstream, payload: Buffer, now: float) -> None:
         """Open a stream to this endpoint; what there is of the request is held until it is open."""
         self.held = bytes(payload)

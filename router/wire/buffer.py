@@ -12,4 +12,5 @@ BUFFER: Final = bytearray(SIZE)
 VIEW: Final = memoryview(BUFFER)
 begins_with: Final = BUFFER.startswith  # bound once: through an imported name each call would bind it anew
 BUSY: Final = (BlockingIOError, InterruptedError)  # the kernel has nothing, or takes nothing, just now
+SMALL: Final = 4096  # bytes of a message that may wait for the others of its turn; more would crowd the caches
 LARGE: Final = 16384  # bytes of payload from which it is worth a detour not to copy it

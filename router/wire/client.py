@@ -21,9 +21,9 @@ from router.http1.response import Response
 from router.http1.sender import Sender
 from router.problem import render
 from router.streams import Buffer
-from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW
+from router.wire.buffer import BUFFER, BUSY, LARGE, SMALL, VIEW
 from router.wire.client_socket import BODY, CLOSED, FULL, HEAD, LINGER, TUNNEL, ClientSocket
-from router.wire.poller import BROKEN, READ, WRITE
+from router.wire.watched import BROKEN, READ, WRITE
 
 if TYPE_CHECKING:
     from router.wire.listener import Clients
@@ -251,6 +251,10 @@ class Client(ClientSocket):
                 self._write_parts([response.wire, payload])
                 return
             wire = response.wire + payload
+            if whole and len(wire) <= SMALL and self.events == READ and not self.buf:
+                self.out = wire
+                self.clients.outbox.append(self)
+                return
         try:
             taken = self.send_bytes(wire)
         except BUSY:
@@ -392,7 +396,27 @@ class Client(ClientSocket):
         """As ClientSocket.close."""
         if self.state != CLOSED:
             self.state = CLOSED
+            self.out = b""
             self.clients.closed(self)
+
+
+def send_answers(outbox: list[Client]) -> None:
+    """Send what clients have in `out`, and what is put into the outbox meanwhile; leaves it empty. Who was closed has nothing."""
+    for client in outbox:
+        data = client.out
+        if not data:
+            continue
+        try:
+            taken = client.send_bytes(data)
+        except BUSY:
+            taken = 0
+        except OSError:
+            taken = -1
+        if taken == len(data):
+            client.out = b""
+        else:
+            client.not_sent(taken)
+    outbox.clear()
 
 
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds

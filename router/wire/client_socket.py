@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from router.exchange import SENT, Exchange
 from router.wire.buffer import BUSY
 from router.wire.outlet import CLOSED, Outlet
-from router.wire.poller import READ, RESET
+from router.wire.watched import READ, RESET
 
 if TYPE_CHECKING:
     from router.wire.listener import Clients

@@ -6,15 +6,17 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from router.http1.sender import Limits, Sender
 from router.meters import Meters
 from router.switchboard import Switchboard
-from router.wire.client import Client
+from router.wire.client import Client, send_answers
 from router.wire.client_socket import HEAD
-from router.wire.poller import READ, Poller
+from router.wire.poller import Poller
 from router.wire.preface import Preface
 from router.wire.tls import Certificate, TlsSocket
+from router.wire.watched import READ
 
 log = logging.getLogger("router")
 
@@ -46,6 +48,8 @@ class Clients:
         self.certificate: Certificate | None = None
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
+        self.outbox: list[Client] = []  # answers written in this turn of the poller
+        poller.send_by(partial(send_answers, self.outbox))
 
     def add(self, sock: socket.socket, address: str) -> None:
         """A client connected, or a balancer that speaks for one."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from router.streams import Buffer
 from router.wire.buffer import BUSY, LARGE
-from router.wire.poller import WRITE, Poller
+from router.wire.watched import WRITE, crash
 
 if TYPE_CHECKING:
+    from router.wire.poller import Poller
     from router.wire.tls import TlsSocket
 
 CLOSED: Final = 5  # the last state of every connection
@@ -36,7 +37,7 @@ class Outlet:
         self.state = 0
         self.events = events  # what it is watched for
         self.buf = b""  # read, and not whole enough to go on
-        self.out = b""  # what the kernel did not take yet
+        self.out = b""  # what the kernel did not take yet, or what lies in an outbox: the same object
         self.ending = False  # shut the write side down once `out` is empty
         self.deaf = False  # the peer takes no more, but may still say something
 
@@ -72,6 +73,17 @@ class Outlet:
         if taken != size:
             self._keep_back(b"".join(parts)[taken:])
 
+    def not_sent(self, taken: int) -> None:
+        """Of `out`, which lay in an outbox, only so many bytes were taken; -1: none, and none will be."""
+        try:
+            if taken < 0:
+                self.out = b""
+                self._unsent()
+            else:
+                self._keep_back(self.out[taken:])
+        except Exception as error:
+            crash(self, error)
+
     def _keep_back(self, rest: bytes) -> None:
         self.out = rest
         self._set(self.events | WRITE)
@@ -96,7 +108,9 @@ class Outlet:
 
     def _shut(self) -> None:
         """Send the FIN once everything is out."""
-        if self.ending and not self.out:
+        if self.ending and self.out:
+            self._set(self.events | WRITE)  # it may have been in the outbox alone
+        elif self.ending:
             self.ending = False
             try:
                 self.sock.shutdown(socket.SHUT_WR)
@@ -115,6 +129,10 @@ class Outlet:
     def _free(self) -> None:
         """All is out: whoever fills this, goes on."""
         raise NotImplementedError
+
+    def _unsent(self) -> None:
+        """The peer took nothing of what was to be sent out."""
+        self._unwritable()
 
     def _unwritable(self) -> None:
         """The peer takes nothing any more."""

@@ -7,34 +7,20 @@ asked only when it is readable, so that nothing private of `selectors` is used.
 from __future__ import annotations
 
 import asyncio
-import logging
 import select
 import selectors
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import Any, Final, Protocol, TypeVarTuple
+from typing import Any, Protocol, TypeVarTuple
+
+from router.wire.watched import READ, WRITE, Watched, crash
 
 Ts = TypeVarTuple("Ts")
 
-READ: Final = 1  # EPOLLIN
-WRITE: Final = 4  # EPOLLOUT
-RESET: Final = 8  # EPOLLERR
-BROKEN: Final = RESET | 16  # and EPOLLHUP, both directions have ended: reported whether asked for or not
 _BATCH = 256  # events taken at once: what the rest waits while these are served stays well under 10 ms
-
-log = logging.getLogger("router")
-
-
-class Watched(Protocol):
-    """A connection or listener on the poller."""
-
-    def on_event(self, events: int) -> None:
-        """Serve READ | WRITE | BROKEN. A call may be spurious: sockets are non-blocking."""
-
-    def abort(self) -> None:
-        """End at once, after `on_event` raised. An object with `crashed` is asked for that instead: it has others to tell."""
+_SLICE = 32  # … and served before what they wrote is sent, all of it together (docs/decisions/0017)
 
 
 class Closable(Protocol):
@@ -51,6 +37,7 @@ class Poller(selectors.BaseSelector):
         self._asyncio = selectors.DefaultSelector()
         self._watched: dict[int, Any] = {}  # fd -> bound on_event
         self._doomed: list[Closable] = []
+        self._senders: list[Callable[[], None]] = []
         self._serving = False
         self.wanted = False  # asyncio has something to do
         self.now = time.monotonic()
@@ -70,6 +57,10 @@ class Poller(selectors.BaseSelector):
     def _wait(self, timeout: float) -> list[tuple[int, int]]:
         """Descriptors with their events; a negative timeout waits for ever."""
 
+    def send_by(self, send: Callable[[], None]) -> None:
+        """Call this after each few events, and before waiting: it sends what connections wrote meanwhile, all together."""
+        self._senders.append(send)
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait, serve ours, and return asyncio's.
 
@@ -78,6 +69,7 @@ class Poller(selectors.BaseSelector):
         """
         end = time.monotonic() + timeout if timeout else 0.0
         self.wanted = False
+        self._send()  # what asyncio's callbacks wrote
         while True:
             if self._serve(self._wait(-1.0 if timeout is None else max(0.0, timeout))):
                 return self._asyncio.select(0)
@@ -108,6 +100,22 @@ class Poller(selectors.BaseSelector):
         """Serve our descriptors; True if asyncio has some, too."""
         self.now = time.monotonic()
         self._serving = True
+        foreign = False
+        for start in range(0, len(events), _SLICE):
+            foreign = self._serve_slice(events[start : start + _SLICE]) or foreign
+            self._send()
+        self._serving = False
+        if self._doomed:
+            for sock in self._doomed:
+                sock.close()
+            self._doomed.clear()
+        return foreign
+
+    def _send(self) -> None:
+        for send in self._senders:
+            send()
+
+    def _serve_slice(self, events: list[tuple[int, int]]) -> bool:
         watched = self._watched
         foreign = False
         for fd, event in events:
@@ -118,14 +126,8 @@ class Poller(selectors.BaseSelector):
                 continue
             try:
                 on_event(event)
-            except Exception:
-                log.exception("a connection was closed because of an error in the router")
-                _abort(on_event)
-        self._serving = False
-        if self._doomed:
-            for sock in self._doomed:
-                sock.close()
-            self._doomed.clear()
+            except Exception as error:
+                crash(on_event.__self__, error)
         return foreign
 
     # what asyncio asks of a selector
@@ -224,15 +226,6 @@ class SelectorPoller(Poller):
         """As Poller.close."""
         self._ours.close()
         super().close()
-
-
-def _abort(on_event: Any) -> None:
-    """A defect of ours ends one connection, not the worker."""
-    owner = on_event.__self__
-    try:
-        getattr(owner, "crashed", owner.abort)()
-    except Exception:
-        log.exception("the connection could not be ended in order")
 
 
 def _mask(events: int) -> int:

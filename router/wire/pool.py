@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from functools import partial
 
 from router import balance
 from router.address import parse_address
@@ -11,7 +12,7 @@ from router.exchange import Exchange
 from router.http1.response import Response
 from router.http1.sender import Limits
 from router.wire.poller import Poller
-from router.wire.upstream import UpstreamConnection
+from router.wire.upstream import UpstreamConnection, send_requests
 from router.wire.upstream_socket import UpstreamSocket
 
 
@@ -25,6 +26,8 @@ class Pool:
         self.most_idle = most_idle  # idle connections of one endpoint
         self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
         self.open_now: set[UpstreamSocket] = set()
+        self.outbox: list[UpstreamConnection] = []  # requests written in this turn of the poller
+        poller.send_by(partial(send_requests, self.outbox))
 
     def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
         """As Connector.open."""

@@ -18,9 +18,9 @@ from router.http1.grammar import CHUNKED, CRLF
 from router.http1.request import Request
 from router.http1.response import Response, read_response
 from router.streams import Buffer
-from router.wire.buffer import BUFFER, BUSY, LARGE, VIEW, begins_with
-from router.wire.poller import BROKEN, READ, WRITE
+from router.wire.buffer import BUFFER, BUSY, LARGE, SMALL, VIEW, begins_with
 from router.wire.upstream_socket import CHUNKS, CLOSE, CLOSED, HEAD, LENGTH, TUNNEL, UpstreamSocket
+from router.wire.watched import BROKEN, READ, WRITE
 
 if TYPE_CHECKING:
     from router.wire.pool import Pool
@@ -32,10 +32,11 @@ _NONE: Final = Response(b"", 0, b"", 0, False)
 class UpstreamConnection(UpstreamSocket):
     """One socket to one endpoint."""
 
-    __slots__ = ("chunked", "chunking", "expires", "keep", "left", "response")
+    __slots__ = ("chunked", "chunking", "expires", "keep", "left", "outbox", "response")
 
     def __init__(self, pool: Pool, upstream: balance.Upstream, exchange: Exchange, sock: socket.socket, connected: bool) -> None:
         super().__init__(pool, upstream, exchange, sock, connected)
+        self.outbox: list[UpstreamConnection] = pool.outbox
         self.left = 0  # bytes of the response's body
         self.chunked: ChunkedReader | None = None
         self.chunking = False  # the request's body is chunked
@@ -58,6 +59,10 @@ class UpstreamConnection(UpstreamSocket):
         front, own, back = fields.front, request.own, fields.back
         head = b"".join((request.method, b" ", request.target, b" HTTP/1.1\r\n", front, own, back, extra, CRLF))
         size = len(payload)
+        if not size and exchange.whole:
+            self.out = head
+            self.outbox.append(self)
+            return True
         try:
             taken = self.send_bytes(head + payload if size else head) if size < LARGE else self.sock.sendmsg([head, payload])
         except BUSY:
@@ -112,6 +117,13 @@ class UpstreamConnection(UpstreamSocket):
         """A defect of ours in `on_event`: the client must not wait for what will not come. Nothing is sent again."""
         self._lost("malformed", answered=True)
 
+    def _unsent(self) -> None:
+        """The function gets nothing of the request any more, so it may go elsewhere, whatever its method (RFC 9110 9.2.2)."""
+        exchange, self.exchange = self.exchange, None
+        self.close()
+        if exchange is not None:
+            exchange.unsent(self.expires == inf)
+
     # from the poller
 
     def on_event(self, events: int) -> None:
@@ -125,7 +137,7 @@ class UpstreamConnection(UpstreamSocket):
         except OSError:
             n = -1
         exchange = self.exchange
-        if exchange is None or n <= 0 or self.state or self.buf:
+        if exchange is None or n <= 0 or self.state or self.buf or self.out:
             self._read(exchange, n)
             return
         response = self.response
@@ -135,7 +147,7 @@ class UpstreamConnection(UpstreamSocket):
                     return
                 response = self.response
             start = len(response.raw)
-            wire = VIEW[:n] if response.unchanged else _in_place(response.wire, start, n) if n - start >= LARGE else None
+            wire = None if n <= SMALL else VIEW[:n] if response.unchanged else _in_place(response.wire, start, n)
             exchange.respond(response, VIEW[start:n], True, wire)
         except ProxyError:
             self._lost("malformed")
@@ -158,6 +170,8 @@ class UpstreamConnection(UpstreamSocket):
         if exchange is None:  # idle: an end, or bytes that nobody asked for
             self.pool.forget(self)
             self.close()
+        elif self.out and any(one is self for one in self.outbox):
+            self._unsent()  # it ended, or said what nobody asked for, before the request went out
         elif n < 0:
             self._lost("reset")
         elif not n:
@@ -337,6 +351,25 @@ class UpstreamConnection(UpstreamSocket):
         if taken != len(data):
             self._keep_back(data[taken:])
         return True
+
+
+def send_requests(outbox: list[UpstreamConnection]) -> None:
+    """As `send_answers`, for the requests of this turn."""
+    for connection in outbox:
+        data = connection.out
+        if not data:
+            continue
+        try:
+            taken = connection.send_bytes(data)
+        except BUSY:
+            taken = 0
+        except OSError:
+            taken = -1
+        if taken == len(data):
+            connection.out = b""
+        else:
+            connection.not_sent(taken)
+    outbox.clear()
 
 
 def _in_place(head: bytes, start: int, end: int) -> memoryview | None:

@@ -10,7 +10,7 @@ from router import balance
 from router.errors import UNANSWERED
 from router.exchange import Exchange
 from router.wire.outlet import CLOSED, Outlet
-from router.wire.poller import READ, WRITE
+from router.wire.watched import READ, WRITE
 
 if TYPE_CHECKING:
     from router.wire.pool import Pool
@@ -77,6 +77,7 @@ class UpstreamSocket(Outlet):
         """Close it. Nothing is reported."""
         if self.state != CLOSED:
             self.state = CLOSED
+            self.out = b""
             self.connected = False
             self.row.upstream_closed()
             self.pool.closed(self)

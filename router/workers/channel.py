@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from router.wire.buffer import BUSY
-from router.wire.poller import READ, WRITE, Poller
+from router.wire.poller import Poller
+from router.wire.watched import READ, WRITE
 from router.workers.messages import Reader, frames
 
 log = logging.getLogger("router")

@@ -26,9 +26,9 @@ from router.switchboard import Patience, Switchboard
 from router.wire import client, upstream
 from router.wire.buffer import LARGE
 from router.wire.listener import Clients, Times
-from router.wire.poller import BROKEN, READ, WRITE
 from router.wire.pool import Pool
 from router.wire.upstream import UpstreamConnection
+from router.wire.watched import BROKEN, READ, WRITE
 
 KEY = RouteKey("*", "default", "f")
 HUNG_UP = 16  # EPOLLHUP: both directions have ended, whatever is still unread
@@ -134,6 +134,10 @@ class Poller:
         self.now = 1000.0
         self.watched: dict[int, tuple[Any, int]] = {}
         self.sockets: dict[int, Socket] = {}
+        self.senders: list[Callable[[], None]] = []
+
+    def send_by(self, send: Callable[[], None]) -> None:
+        self.senders.append(send)
 
     def watch(self, fd: int, watched: Any, events: int = READ) -> None:
         assert fd not in self.watched, "watched twice"
@@ -160,6 +164,8 @@ class Poller:
                 before = self._state(fd)
                 self.watched[fd][0].on_event(events)
                 assert self._state(fd) != before, "an event changed nothing, so it would come for ever"
+        for send in self.senders:
+            send()
         return bool(ready)
 
     def _state(self, fd: int) -> tuple[Any, ...]:
