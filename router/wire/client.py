@@ -400,23 +400,4 @@ class Client(ClientSocket):
             self.clients.closed(self)
 
 
-def send_answers(outbox: list[Client]) -> None:
-    """Send what clients have in `out`, and what is put into the outbox meanwhile; leaves it empty. Who was closed has nothing."""
-    for client in outbox:
-        data = client.out
-        if not data:
-            continue
-        try:
-            taken = client.send_bytes(data)
-        except BUSY:
-            taken = 0
-        except OSError:
-            taken = -1
-        if taken == len(data):
-            client.out = b""
-        else:
-            client.not_sent(taken)
-    outbox.clear()
-
-
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 seconds

@@ -6,12 +6,12 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from router.http1.sender import Limits, Sender
 from router.meters import Meters
 from router.switchboard import Switchboard
-from router.wire.client import Client, send_answers
+from router.wire.buffer import BUSY
+from router.wire.client import Client
 from router.wire.client_socket import HEAD
 from router.wire.poller import Poller
 from router.wire.preface import Preface
@@ -49,7 +49,7 @@ class Clients:
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
         self.outbox: list[Client] = []  # answers written in this turn of the poller
-        poller.send_by(partial(send_answers, self.outbox))
+        poller.send_by(self.send)
 
     def add(self, sock: socket.socket, address: str) -> None:
         """A client connected, or a balancer that speaks for one."""
@@ -77,6 +77,25 @@ class Clients:
         self.open.discard(client)
         self.meters.gone()
         self.poller.close_socket(client.sock)
+
+    def send(self) -> None:
+        """Send what clients have in `out`, and what is put into the outbox meanwhile. Who was closed has nothing."""
+        outbox = self.outbox
+        for client in outbox:
+            data = client.out
+            if not data:
+                continue
+            try:
+                taken = client.send_bytes(data)
+            except BUSY:
+                taken = 0
+            except OSError:
+                taken = -1
+            if taken == len(data):
+                client.out = b""
+            else:
+                client.not_sent(taken)
+        outbox.clear()
 
     def sweep(self, now: float) -> None:
         """Look at every connection's time."""

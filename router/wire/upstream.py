@@ -354,7 +354,7 @@ class UpstreamConnection(UpstreamSocket):
 
 
 def send_requests(outbox: list[UpstreamConnection]) -> None:
-    """As `send_answers`, for the requests of this turn."""
+    """As `Clients.send`, for the requests of this turn."""
     for connection in outbox:
         data = connection.out
         if not data:

@@ -164,9 +164,13 @@ class Poller:
                 before = self._state(fd)
                 self.watched[fd][0].on_event(events)
                 assert self._state(fd) != before, "an event changed nothing, so it would come for ever"
+        self.send()
+        return bool(ready)
+
+    def send(self) -> None:
+        """The end of a turn."""
         for send in self.senders:
             send()
-        return bool(ready)
 
     def _state(self, fd: int) -> tuple[Any, ...]:
         if fd not in self.watched:

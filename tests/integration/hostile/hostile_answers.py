@@ -129,6 +129,8 @@ FIELDS = [
            lacks=("proxy-authenticate",), reused=True),
     Answer("what stays here is not made up for by spaces", "RFC 9110 7.6.1",  # the head that goes on is as long as the one that came
            head(b"TE: a", *(b"A%d:1" % n for n in range(7)), b"Content-Length: 5") + b"hello", 200, b"hello", lacks=("te",), reused=True),
+    Answer("… nor in an answer that is not collected", "RFC 9110 7.6.1",
+           head(b"TE: a", *(b"A%d:1" % n for n in range(7)), b"Content-Length: 8000") + b"h" * 8000, 200, b"h" * 8000, lacks=("te",), reused=True),
     Answer("Upgrade stays here", "RFC 9110 7.8", head(b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 0"), 200, b"",
            lacks=("upgrade",), reused=True),
     Answer("Connection: close is the function's own", "RFC 9112 9.6", head(b"Connection: close", b"Content-Length: 5") + b"hello", 200, b"hello"),
