@@ -27,8 +27,8 @@ MODULES = tuple(
     for name in (
         *("http1.grammar", "http1.sender", "http1.usual", "http1.prefix", "http1.fields", "http1.request", "http1.response"),
         *("http1.body", "wake", "sticky", "streams", "exchange", "attempt", "room", "gate", "balance", "live", "table"),
-        *("switchboard", "identity", "meters", "wire.buffer", "wire.outlet", "wire.client_socket", "wire.client"),
-        *("wire.upstream_socket", "wire.upstream", "wire.listener"),
+        *("switchboard", "identity", "meters", "wire.buffer", "wire.outlet", "wire.client_socket", "wire.client_answers"),
+        *("wire.client", "wire.upstream_socket", "wire.upstream", "wire.listener"),
     )
 )
 MADE_OF = (*MODULES, "router.compile")

@@ -12,7 +12,7 @@ from router.meters import Meters
 from router.switchboard import Switchboard
 from router.wire.buffer import BUSY
 from router.wire.client import Client
-from router.wire.client_socket import HEAD
+from router.wire.client_socket import HEAD, ClientSocket
 from router.wire.poller import Poller
 from router.wire.preface import Preface
 from router.wire.tls import Certificate, TlsSocket
@@ -48,7 +48,7 @@ class Clients:
         self.certificate: Certificate | None = None
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
-        self.outbox: list[Client] = []  # answers written in this turn of the poller
+        self.outbox: list[ClientSocket] = []  # answers written in this turn of the poller
         poller.send_by(self.send)
 
     def add(self, sock: socket.socket, address: str) -> None:

@@ -23,7 +23,7 @@ from router.identity import Identity
 from router.meters import CLOSED, OPENED, PAGE, Meters, read_functions
 from router.model import Backend, Endpoint, Route, RouteKey, Settings
 from router.switchboard import Patience, Switchboard
-from router.wire import client, upstream
+from router.wire import client_answers, upstream
 from router.wire.buffer import LARGE
 from router.wire.listener import Clients, Times
 from router.wire.pool import Pool
@@ -223,7 +223,7 @@ class Memory:
         large: int = LARGE,
     ) -> None:
         for module in (
-            client,
+            client_answers,
             upstream,
         ):  # from how many bytes on a detour is taken not to copy them; compiled, it stays as it is
             module.LARGE = large  # type: ignore[misc]

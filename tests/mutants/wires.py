@@ -6,6 +6,7 @@ from tests.mutants.defect import (
     ATTEMPT,
     BROKEN,
     CLIENT,
+    CLIENT_ANSWERS,
     CLIENTS,
     EXCHANGE,
     FAULTS,
@@ -114,7 +115,7 @@ WIRES = (
     ),
     Defect(
         "a broken-off answer that looks whole",
-        CLIENT,
+        CLIENT_ANSWERS,
         "            if self.state != TUNNEL:\n                self.sock.setsockopt",
         "            if False:\n                self.sock.setsockopt",
         (FUNCTIONS, FAULTS),
