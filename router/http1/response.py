@@ -55,9 +55,9 @@ def read_response(block: bytes) -> Response:
     line = _match_status(block)
     if line is None:
         raise BadUpstream("The function answered with something that is not an HTTP/1.1 status line")
-    minor, code, _ = line.groups()
+    minor, code, reason = line.groups()
     start = line.end()
-    usual = _match_usual(block, start) if minor == b"1" and code != b"204" and code[:1] != b"1" else None
+    usual = _match_usual(block, start) if reason and minor == b"1" and code != b"204" and code[:1] != b"1" else None
     if usual is None or usual[1] is None:
         return _read_strictly(block, line)
     head = block

@@ -16,7 +16,7 @@ from router.http1.response import read_response
     ("block", "head", "length", "keep", "idle"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", 3, True, 0),
-        (b"HTTP/1.1 200\r\nContent-Length: 3\r\n", b"HTTP/1.1 200\r\nContent-Length: 3\r\n", 3, True, 0),
+        (b"HTTP/1.1 200\r\nContent-Length: 3\r\n", b"HTTP/1.1 200 \r\nContent-Length: 3\r\n", 3, True, 0),
         (
             b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 3\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n",
