@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from router.errors import HeadTimeout, ProxyError
-from router.exchange import IDLE, Exchange
+from router.exchange import IDLE, RESPONDING, Exchange
 from router.http1.body import ChunkedReader
 from router.http1.request import Request, check_unfinished, read_request
 from router.http1.sender import Sender
@@ -136,7 +136,7 @@ class Client(ClientAnswers):
             self.state = BODY if self.left else FULL
             self.buf = view[stop:end].tobytes()
             if self.left:
-                self._set(self.events | READ)
+                self._await_body()
             self.exchange.begin(request, view[start:stop], not self.left)
         return True
 
@@ -157,7 +157,7 @@ class Client(ClientAnswers):
         self.chunked = None if reader.done else reader
         self.buf = bytes(data[stop:end])
         if not reader.done:
-            self._set(self.events | READ)
+            self._await_body()
         exchange = self.exchange
         exchange.rare = exchange.rare or bool(reader.trailers)
         exchange.trailers = reader.trailers  # set even to nothing: a request that was refused may have left its own there
@@ -199,6 +199,8 @@ class Client(ClientAnswers):
             self.state = FULL
             self.chunked = None
             self.buf = VIEW[stop:n].tobytes()
+            if exchange.state < RESPONDING:
+                self.last = not self.request.fields.keep
             exchange.request_end(reader.trailers if reader is not None else b"")
 
     def _read_ahead(self, n: int) -> None:

@@ -44,6 +44,11 @@ class ClientAnswers(ClientSocket):
         """As Downward.address."""
         return self.sender.address
 
+    def _await_body(self) -> None:
+        """Read on. An answer before the body's end is the connection's last, and says so (RFC 9110 10.1.1)."""
+        self.last = True
+        self._set(self.events | READ)
+
     def respond(self, response: Response, extra: bytes, payload: Buffer, whole: bool, wire: Buffer | None) -> None:
         """As Downward.respond."""
         if extra or self.last or self.out or response.length < 0 or self.clients.draining:

@@ -16,6 +16,7 @@ from tests.mutants.defect import (
     TURNS,
     UPSOCKET,
     UPSTREAM,
+    WARM,
     WIRE,
     Defect,
 )
@@ -105,6 +106,13 @@ WIRES = (
         "        if not exhausted:\n            upstreams.suspect",
         "        if True:\n            upstreams.suspect",
         (BROKEN,),
+    ),
+    Defect(
+        "a last answer that does not say so",
+        "router/wire/client_answers.py",
+        "        self.last = True\n        self._set(",
+        "        self._set(",
+        (WARM,),
     ),
     Defect(
         "a stop that forgets who is behind a balancer",
