@@ -194,7 +194,7 @@ class Exchange(Attempt):
         self.held = None
         self.response = response
         self.moved = self.board.clock.now
-        self.down.switch(response)
+        self.down.switch(response, b"" if self.wake is None else self._cold_start())
         return True
 
     def respond(self, response: Response, payload: Buffer, whole: bool, wire: Buffer | None) -> None:

@@ -30,8 +30,8 @@ class Downward(Protocol):
     def inform(self, response: Response) -> None:
         """An interim response (1xx)."""
 
-    def switch(self, response: Response) -> None:
-        """101: from now on `send` is raw."""
+    def switch(self, response: Response, extra: bytes) -> None:
+        """101 with `extra` field lines: from now on `send` is raw."""
 
     def send(self, payload: Buffer) -> None:
         """More of the body."""

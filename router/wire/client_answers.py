@@ -94,9 +94,9 @@ class ClientAnswers(ClientSocket):
         if self.fields is not None and self.fields.minor == b"1":
             self._write(response.wire)
 
-    def switch(self, response: Response) -> None:
+    def switch(self, response: Response, extra: bytes) -> None:
         """As Downward.switch."""
-        self._write(response.head + b"Connection: Upgrade\r\nUpgrade: " + response.upgrade + b"\r\n\r\n")
+        self._write(response.head + extra + b"Connection: Upgrade\r\nUpgrade: " + response.upgrade + b"\r\n\r\n")
         self.state = TUNNEL
         self._set(self.events | READ)
         data, self.buf = self.buf, b""

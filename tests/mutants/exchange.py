@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.defect import (
     ATTEMPT,
     BALANCE,
+    BROKEN,
     CLIENTS,
     COLD,
     CORE,
@@ -83,6 +84,13 @@ EXCHANGES = (
         "            self.revision.gate.abandon(self, now)\n            self.row",
         "            self.row",
         (FAULTS,),
+    ),
+    Defect(
+        "a cold start that nobody counts",
+        EXCHANGE,
+        'self.down.switch(response, b"" if self.wake is None else self._cold_start())',
+        'self.down.switch(response, b"")',
+        (BROKEN,),
     ),
     Defect(
         "a silent function",

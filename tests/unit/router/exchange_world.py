@@ -77,7 +77,7 @@ class Near:
     def inform(self, response: Response) -> None:
         self._add("interim", response.status)
 
-    def switch(self, response: Response) -> None:
+    def switch(self, response: Response, extra: bytes) -> None:
         self._add("switch", response.upgrade)
 
     def send(self, payload: Buffer) -> None:

@@ -7,6 +7,7 @@ import errno
 import pytest
 
 from router.http1.sender import Limits
+from router.meters import BUCKETS, COLD, read_functions
 from router.model import Backend, Endpoint, Route
 from router.wire.listener import Times
 from tests.fuzz.functions import FINE, Recorder, Scripted
@@ -228,6 +229,20 @@ def test_what_a_client_said_before_its_end_reaches_a_function_that_has_ended_alr
     memory.run()
     assert function.outbox.endswith(b"x" * 100 + b"y" * 100 * paused) == taken == function.ended
     assert client.closed and function.closed and not client.was_reset
+    memory.close()
+
+
+def test_a_cold_start_for_a_tunnel_is_told_and_counted_like_any_other() -> None:
+    memory = Memory()
+    memory.put()
+    client = memory.connect()
+    memory.feed(client, [UPGRADE])
+    memory.put("f:1")
+    memory.pool.opened.popleft().inbox.append(SWITCHED)
+    memory.run()
+    assert client.outbox.startswith(b"HTTP/1.1 101 ") and b"\r\nServer-Timing: wake;dur=" in client.outbox
+    [cells] = read_functions(memory.book).values()
+    assert sum(cells[COLD : COLD + BUCKETS]) == 1
     memory.close()
 
 
