@@ -59,7 +59,7 @@ class ClientAnswers(ClientSocket):
                 self._write_parts([response.wire, payload])
                 return
             wire = response.wire + payload
-            if whole and len(wire) <= SMALL and self.events == READ and not self.buf:
+            if whole and not self.exchange.received and len(wire) <= SMALL and self.events == READ and not self.buf:
                 self.out = wire
                 self.clients.outbox.append(self)
                 return
