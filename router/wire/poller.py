@@ -20,7 +20,7 @@ from router.wire.watched import READ, WRITE, Watched, crash
 Ts = TypeVarTuple("Ts")
 
 _BATCH = 256  # events taken at once: what the rest waits while these are served stays well under 10 ms
-_SLICE = 32  # … and served before what they wrote is sent, all of it together (docs/decisions/0018)
+_SLICE = 64  # … and served before what they wrote is sent, all of it together (docs/decisions/0018)
 
 
 class Closable(Protocol):
