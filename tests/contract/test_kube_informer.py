@@ -19,7 +19,7 @@ from kube.model import Metadata, Service
 from kube.reflector import Pace
 from kube.resource import EVENTS, NAMESPACES, SERVICES
 from kube.watch import Scope
-from tests.shared.kube_world import World, on_both
+from tests.shared.kube_world import OURS, World, on_both
 from tests.shared.waiting import until
 
 QUICK = Pace(silence=3.0, page_size=3, backoff=Backoff(0.05, 0.2))
@@ -106,7 +106,7 @@ async def test_an_event_is_told_within_50_ms(world: World) -> None:
 async def test_it_looks_at_several_namespaces_under_a_selector(world: World) -> None:
     second = f"{world.namespace}-b"
     if world.server is None:
-        await world.client.create(NAMESPACES, {"metadata": {"name": second}})
+        await world.client.create(NAMESPACES, {"metadata": {"name": second, "labels": OURS}})
     try:
         async with informed(world, world.access, [world.namespace, second], labels="v=yes") as (informer, mirror):
             await put(world, "one", "yes")

@@ -31,6 +31,7 @@ from tests.cluster.shared.operator_on_a_cluster import (
 )
 from tests.cluster.shared.router_on_a_cluster import reached
 from tests.shared.free_ports import free_port
+from tests.shared.kube_world import OURS
 
 pytestmark = MARKS
 HANDLER = b"const size = require('fs').statSync('noise').size\nexports.handler = async () => `${size} bytes`\n"
@@ -40,7 +41,7 @@ HANDLER = b"const size = require('fs').statSync('noise').size\nexports.handler =
 async def builds(o: Operated) -> AsyncIterator[BuildSettings]:
     """A namespace for builds where the controller has the chart's rights, and their settings."""
     name = f"{o.namespace}-builds"
-    label = {"pod-security.kubernetes.io/enforce": "baseline"}
+    label = {"pod-security.kubernetes.io/enforce": "baseline", **OURS}
     await o.client.create(NAMESPACES, {"metadata": {"name": name, "labels": label}})
     try:
         rules = yaml.safe_load((ROOT / "helm/cloudbase/rbac/controller.yaml").read_text())["builds"]

@@ -29,7 +29,7 @@ from kube.client import Client
 from kube.kubeconfig import Kubeconfig
 from kube.resource import NAMESPACES, PODS, SECRETS
 from kube.watch import Scope
-from tests.shared.kube_world import kubeconfig
+from tests.shared.kube_world import OURS, kubeconfig
 
 HOST = os.environ.get("CLOUDBASE_TEST_HOST", "10.200.0.1")  # this machine, as pods reach it
 REGISTRY = os.environ.get("CLOUDBASE_TEST_REGISTRY", "10.200.0.1:5000")  # as pods and this machine reach it, plain HTTP
@@ -150,7 +150,7 @@ async def world(**changes: Any) -> AsyncIterator[World]:
     """A builder with settings of one's own, in a fresh namespace with pod security `baseline`."""
     access = await Kubeconfig.load(kubeconfig())
     name = f"builds-{uuid.uuid4().hex[:8]}"
-    label = {"pod-security.kubernetes.io/enforce": "baseline"}
+    label = {"pod-security.kubernetes.io/enforce": "baseline", **OURS}
     async with Client(access, "cloudbase-controller") as client:
         await client.create(NAMESPACES, {"metadata": {"name": name, "labels": label}})
         try:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.shared import helm as chart
+from tests.shared.kube_world import OURS
 
 CHART = chart
 IMAGE = "registry.k8s.io/pause:3.10"
@@ -40,7 +41,8 @@ def read(*arguments: str) -> dict[str, Any]:
 def namespace(prefix: str = "admission", **labels: str) -> Iterator[str]:
     """A namespace of the test's own. It is not waited for at the end."""
     name = f"{prefix}-{uuid.uuid4().hex[:8]}"
-    kubectl("create", "-f", "-", document={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    metadata = {"name": name, "labels": labels | OURS}
+    kubectl("create", "-f", "-", document={"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     try:
         yield name
     finally:
