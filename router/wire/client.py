@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from router.errors import HeadTimeout, ProxyError
 from router.exchange import IDLE, RESPONDING, Exchange
 from router.http1.body import ChunkedReader
+from router.http1.grammar import CRLF
 from router.http1.request import Request, check_unfinished, read_request
 from router.http1.sender import Sender
 from router.wire.buffer import BUFFER, BUSY, VIEW
@@ -170,7 +171,7 @@ class Client(ClientAnswers):
             self._linger()
             return False
         self._set(self.events | READ)
-        if not self.begun:
+        if not self.begun and data != CRLF:  # some clients send one behind a body: they are idle
             self.begun = True
             self.due = self.poller.now + self.clients.times.head
         self.buf = data

@@ -135,6 +135,18 @@ def test_requests_that_are_pipelined_without_end_are_read_no_faster_than_they_ar
     memory.close()
 
 
+def test_an_empty_line_behind_a_request_is_not_the_beginning_of_another() -> None:
+    memory = Memory(times=Times(head=5.0, idle=20.0))
+    client, _ = warm(memory)
+    memory.feed(client, [b"\r\n"])
+    memory.pass_time(10.0)
+    assert not client.closed and not client.outbox
+    memory.feed(client, [GET[:10]])
+    memory.pass_time(6.0)
+    assert client.outbox.startswith(b"HTTP/1.1 408 ")
+    memory.close()
+
+
 def test_a_body_that_waits_is_read_no_further_than_the_bound() -> None:
     memory = Memory()
     memory.put()
