@@ -49,7 +49,7 @@ class Clients:
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
         self.outbox: list[ClientSocket] = []  # answers written in this turn of the poller
-        poller.send_by(self.send)
+        poller.send_by(self.outbox, self.send)
 
     def add(self, sock: socket.socket, address: str) -> None:
         """A client connected, or a balancer that speaks for one."""

@@ -37,7 +37,7 @@ class Poller(selectors.BaseSelector):
         self._asyncio = selectors.DefaultSelector()
         self._watched: dict[int, Any] = {}  # fd -> bound on_event
         self._doomed: list[Closable] = []
-        self._senders: list[Callable[[], None]] = []
+        self._outboxes: list[tuple[list[Any], Callable[[], None]]] = []
         self._serving = False
         self.wanted = False  # asyncio has something to do
         self.now = time.monotonic()
@@ -57,9 +57,9 @@ class Poller(selectors.BaseSelector):
     def _wait(self, timeout: float) -> list[tuple[int, int]]:
         """Descriptors with their events; a negative timeout waits for ever."""
 
-    def send_by(self, send: Callable[[], None]) -> None:
-        """Call this after each few events, and before waiting: it sends what connections wrote meanwhile, all together."""
-        self._senders.append(send)
+    def send_by(self, outbox: list[Any], send: Callable[[], None]) -> None:
+        """Call `send` after some events, and before waiting, if there is something in this outbox. It leaves it empty."""
+        self._outboxes.append((outbox, send))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait, serve ours, and return asyncio's.
@@ -112,8 +112,13 @@ class Poller(selectors.BaseSelector):
         return foreign
 
     def _send(self) -> None:
-        for send in self._senders:
-            send()
+        full = True
+        while full:  # who could not be sent its answer makes room for another's request
+            full = False
+            for outbox, send in self._outboxes:
+                if outbox:
+                    full = True
+                    send()
 
     def _serve_slice(self, events: list[tuple[int, int]]) -> bool:
         watched = self._watched

@@ -27,7 +27,7 @@ class Pool:
         self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
         self.open_now: set[UpstreamSocket] = set()
         self.outbox: list[UpstreamConnection] = []  # requests written in this turn of the poller
-        poller.send_by(partial(send_requests, self.outbox))
+        poller.send_by(self.outbox, partial(send_requests, self.outbox))
 
     def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
         """As Connector.open."""

@@ -134,10 +134,10 @@ class Poller:
         self.now = 1000.0
         self.watched: dict[int, tuple[Any, int]] = {}
         self.sockets: dict[int, Socket] = {}
-        self.senders: list[Callable[[], None]] = []
+        self.outboxes: list[tuple[list[Any], Callable[[], None]]] = []
 
-    def send_by(self, send: Callable[[], None]) -> None:
-        self.senders.append(send)
+    def send_by(self, outbox: list[Any], send: Callable[[], None]) -> None:
+        self.outboxes.append((outbox, send))
 
     def watch(self, fd: int, watched: Any, events: int = READ) -> None:
         assert fd not in self.watched, "watched twice"
@@ -169,8 +169,9 @@ class Poller:
 
     def send(self) -> None:
         """The end of a turn."""
-        for send in self.senders:
-            send()
+        while full := [send for outbox, send in self.outboxes if outbox]:
+            for send in full:
+                send()
 
     def _state(self, fd: int) -> tuple[Any, ...]:
         if fd not in self.watched:

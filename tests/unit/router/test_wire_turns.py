@@ -18,12 +18,15 @@ def warm(memory: Memory, clients: int = 1) -> tuple[list[Socket], list[Socket]]:
     found = [memory.connect() for _ in range(clients)]
     for client in found:
         client.inbox.append(GET)
-    memory.run()  # none is answered before all are there
-    memory.run(Scripted(memory, [FINE] * clients))
+    memory.run()
+    memory.pool.opened.clear()
+    idle = [connection.sock for connection in memory.pool.open_now]
+    for sock in idle:
+        sock.inbox.append(FINE)  # type: ignore[attr-defined]
+    memory.run()
     for client in found:
         assert bytes(client.outbox) == FINE
         client.outbox.clear()
-    idle = [connection.sock for connection in memory.pool.open_now]
     for sock in idle:
         sock.outbox.clear()  # type: ignore[attr-defined]
     return found, idle  # type: ignore[return-value]
@@ -185,4 +188,27 @@ def test_one_that_is_closed_in_the_middle_of_sending_takes_nobody_else_with_it()
         sock.inbox.append(FINE)  # type: ignore[attr-defined]
     memory.run(Scripted(memory, [FINE]))
     assert [bytes(client.outbox) for client in clients] == [FINE] * 3
+    memory.close()
+
+
+def test_whoever_gets_the_place_of_one_that_could_not_be_answered_is_sent_in_the_same_turn() -> None:
+    memory = Memory()
+    (gone, waiting), _ = warm(memory, 2)
+    memory.put("f:1", concurrency=1)
+    gone.inbox.append(GET)
+    memory.poller.serve()
+    busy = next(connection for connection in memory.pool.open_now if connection.exchange is not None)
+    busy.sock.inbox.append(FINE)  # type: ignore[union-attr]
+    gone.inbox.append(GET)
+    waiting.inbox.append(GET)
+    turn(memory, (busy.sock, READ), (gone, READ), (waiting, READ))  # type: ignore[arg-type]
+    assert memory.present() == (1, 1)
+    gone.reset = True
+    memory.poller.send()
+    assert gone.closed and memory.present() == (1, 0)
+    (served,) = [connection.sock for connection in memory.pool.open_now if connection.exchange is not None]
+    assert served.outbox.endswith(b"\r\n\r\n")  # type: ignore[attr-defined]
+    served.inbox.append(FINE)  # type: ignore[attr-defined]
+    memory.run()
+    assert bytes(waiting.outbox) == FINE
     memory.close()
