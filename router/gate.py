@@ -213,12 +213,12 @@ class Gate(Generic[W]):
         return self._fill(now)
 
     def grow(self, waiter: W, size: int) -> bool:
-        """The waiter wants to hold `size` bytes more. False: it may not, so its client is not read for now."""
+        """The waiter holds `size` bytes more than before. False: that is beyond the bound, so its client is not read for now."""
         place = self.queue.get(waiter)
-        if place is None or not self.room.grow(size):
+        if place is None:
             return False
         place.held += size
-        return True
+        return self.room.grow(size)
 
     def expected_wait(self, now: float) -> float:
         """Seconds that one more waiter is expected to wait; 0 when nothing is known.

@@ -96,12 +96,11 @@ class Room:
         self._elsewhere.tell(self.waiting, self.held)
 
     def grow(self, size: int) -> bool:
-        """One who waits here holds so many bytes more. False: it may not."""
-        if not self._fits(size):
-            return False
+        """One who waits here holds so many bytes more, which were read already and count. False: it may read no more for now."""
+        fits = self._fits(size)
         self.held += size
         self._elsewhere.tell(self.waiting, self.held)
-        return True
+        return fits
 
     def _fits(self, size: int) -> bool:
         return not self.most_bytes or self.held + self._elsewhere.held() + size <= self.most_bytes

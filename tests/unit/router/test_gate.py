@@ -64,10 +64,12 @@ def test_the_room_is_bounded_by_bytes_that_waiters_hold_and_read_on() -> None:
     assert cold.grow("a", 50)
     assert not cold.grow("a", 11)
     assert not cold.grow("stranger", 1)
-    assert cold.arrive("b", 0.0, 60.0, 11) == Refusal(Reason.BYTES, 1.0)
-    assert cold.arrive("b", 0.0, 60.0, 10) is WAIT
+    assert cold.room.held == 101  # those were read, and are held
+    assert cold.arrive("b", 0.0, 60.0, 0) == Refusal(Reason.BYTES, 1.0)
     assert cold.abandon("a", 1.0)
-    assert cold.room.held == 10
+    assert cold.room.held == 0
+    assert cold.arrive("b", 1.0, 60.0, 101) == Refusal(Reason.BYTES, 1.0)
+    assert cold.arrive("b", 1.0, 60.0, 100) is WAIT
 
 
 def test_two_revisions_of_a_function_share_one_room() -> None:

@@ -58,8 +58,10 @@ class GateMachine(RuleBasedStateMachine):
         self.count += 1
         waiter = Waiter(self.count, self.now, self.now + patience, held)
         free = self.going[n] < self.gates[n].slots
+        fits = not self.room.most_bytes or self.room.held + held <= self.room.most_bytes
         answer = self.gates[n].arrive(waiter, self.now, waiter.deadline, held)
         assert (answer is GO) == free
+        assert fits or answer is not WAIT
         if answer is GO:
             self.going[n] += 1
         elif answer is WAIT:
@@ -92,8 +94,9 @@ class GateMachine(RuleBasedStateMachine):
     @rule(data=st.data(), size=st.integers(0, 20))
     def grow(self, data: st.DataObject, size: int) -> None:
         waiter = data.draw(st.sampled_from([waiter for queue in self.queues for waiter in queue]))
-        if self.gates[int(waiter in self.queues[1])].grow(waiter, size):
-            waiter.held += size
+        fits = not self.room.most_bytes or self.room.held + size <= self.room.most_bytes
+        assert self.gates[int(waiter in self.queues[1])].grow(waiter, size) == fits
+        waiter.held += size
 
     @rule(n=which)
     def expire(self, n: int) -> None:
@@ -129,9 +132,8 @@ class GateMachine(RuleBasedStateMachine):
         assert self.room.held == sum(waiter.held for waiter in waiting)
 
     @invariant()
-    def bounds_hold(self) -> None:
+    def the_bound_holds(self) -> None:
         assert not self.room.most or self.room.waiting <= self.room.most
-        assert not self.room.most_bytes or self.room.held <= self.room.most_bytes
 
     @invariant()
     def nobody_waits_next_to_a_free_slot(self) -> None:
