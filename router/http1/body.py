@@ -88,9 +88,7 @@ class ChunkedReader:
             raise Malformed("The trailer section is malformed")
         self.line = b""
         self.trailers = b"".join(
-            name + b": " + value.rstrip(b" \t") + CRLF
-            for name, value in grammar.find_lines(block)
-            if (plain := name.lower().replace(b"_", b"-")) not in grammar.NEVER_TRAILING and not plain.startswith(b"x-forwarded-")
+            name + b": " + value.rstrip(b" \t") + CRLF for name, value in grammar.find_lines(block) if grammar.may_trail(name)
         )
         self.state = _DONE
         self.done = True

@@ -35,12 +35,17 @@ HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade "
     b"http2-settings".split()
 )
-# What a trailer may never say (RFC 9110 6.5.1): framing, routing, and what this router sets.
-NEVER_TRAILING: Final = HOP_BY_HOP | frozenset(
+_NEVER_TRAILING: Final = HOP_BY_HOP | frozenset(
     b"content-length host expect content-encoding content-type content-range cache-control max-forwards authorization cookie "
-    b"set-cookie range age date expires location retry-after vary warning forwarded x-forwarded-for x-forwarded-proto "
-    b"x-forwarded-host x-forwarded-prefix x-real-ip x-request-id traceparent tracestate server-timing".split()
+    b"set-cookie range age date expires location retry-after vary warning forwarded x-real-ip x-request-id traceparent "
+    b"tracestate server-timing".split()
 )
+
+
+def may_trail(name: bytes) -> bool:
+    """May a trailer have this name (RFC 9110 6.5.1)? Not framing, routing, or what this router sets; a `_` counts as `-`."""
+    plain = name.lower().replace(b"_", b"-")
+    return plain not in _NEVER_TRAILING and not plain.startswith(b"x-forwarded-")
 
 
 def unlike(*names: bytes) -> bytes:

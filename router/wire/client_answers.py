@@ -14,7 +14,7 @@ from router.http1.response import Response
 from router.http1.sender import Sender
 from router.problem import render
 from router.streams import Buffer
-from router.wire.buffer import BUSY, LARGE, SMALL
+from router.wire.buffer import LARGE, SMALL
 from router.wire.client_socket import CLOSED, FULL, HEAD, TUNNEL, ClientSocket
 from router.wire.watched import READ
 
@@ -63,15 +63,7 @@ class ClientAnswers(ClientSocket):
                 self.out = wire
                 self.clients.outbox.append(self)
                 return
-        try:
-            taken = self.send_bytes(wire)
-        except BUSY:
-            taken = 0
-        except OSError:
-            self.abort()
-            return
-        if taken != len(wire):
-            self._keep_back(bytes(wire[taken:]))
+        self._write(wire)
 
     def _respond(self, response: Response, extra: bytes, payload: Buffer) -> None:
         """Any answer but the usual one."""

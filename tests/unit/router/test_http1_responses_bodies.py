@@ -140,7 +140,15 @@ def test_a_malformed_chunk_is_refused_however_it_arrives(data: bytes, step: int)
 
 
 def test_trailers_lose_framing_routing_and_what_the_router_sets() -> None:
-    data = b"0\r\nContent-Length: 5\r\nHost: x\r\nX-Forwarded_For: y\r\nAuthorization: z\r\nX-Sum:  1 \r\n\r\n"
+    lost = (
+        b"Content-Length: 5",
+        b"Host: x",
+        b"X-Forwarded_For: y",
+        b"X-Forwarded-User: root",
+        b"X_Forwarded_Port: 1",
+        b"tracestate: a=b",
+    )
+    data = b"0\r\n" + b"".join(line + b"\r\n" for line in (*lost, b"Authorization: z", b"X-Sum:  1 ")) + b"\r\n"
     reader = ChunkedReader()
     assert reader.read(data, 0, len(data), []) == len(data)
     assert reader.trailers == b"X-Sum: 1\r\n"

@@ -139,14 +139,20 @@ def test_what_is_not_taken_at_once_goes_out_in_its_time(room: int) -> None:
     memory.close()
 
 
-def test_a_fin_behind_an_answer_that_did_not_go_out_yet_does_not_cost_it() -> None:
-    memory = Memory()
+def answered(memory: Memory) -> tuple[Socket, Socket]:
+    """A client whose answer came in this turn and did not go out yet, and the connection that it came from."""
     (client,), (idle,) = warm(memory)
     client.inbox.append(GET)
     memory.poller.serve()
     idle.inbox.append(FINE)
     turn(memory, (idle, READ))
     assert not client.outbox
+    return client, idle
+
+
+def test_a_fin_behind_an_answer_that_did_not_go_out_yet_does_not_cost_it() -> None:
+    memory = Memory()
+    client, _ = answered(memory)
     client.fin = True
     turn(memory, (client, READ))
     memory.run()
@@ -157,11 +163,7 @@ def test_a_fin_behind_an_answer_that_did_not_go_out_yet_does_not_cost_it() -> No
 
 def test_an_error_behind_an_answer_that_did_not_go_out_yet_stays_behind_it() -> None:
     memory = Memory()
-    (client,), (idle,) = warm(memory)
-    client.inbox.append(GET)
-    memory.poller.serve()
-    idle.inbox.append(FINE)
-    turn(memory, (idle, READ))
+    client, idle = answered(memory)
     client.inbox.append(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
     turn(memory, (client, READ))
     memory.run()
