@@ -113,7 +113,7 @@ HTTP1 = (
     Defect(
         "framing in trailers",
         BODY,
-        "            if grammar.may_trail(name)\n",
+        " if grammar.may_trail(name)",
         "",
         (ANSWERS,),
     ),
