@@ -58,6 +58,10 @@ class World(Stage):
         """A builder as after a restart of the controller. Run it."""
         return KubeBuilder(self.client, self.settings, self.sources, self.registry, RECIPES)
 
+    def wanted(self) -> int:
+        """How many want the builds under way: nothing tells it from outside."""
+        return sum(len(build.told.listeners) for build in self.builder._shared._running.values())
+
     def left(self) -> list[str]:
         """Jobs and Secrets of builds that are there now."""
         found = [*self.server.store.all(JOBS), *self.server.store.all(SECRETS)]

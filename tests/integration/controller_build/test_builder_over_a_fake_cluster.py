@@ -48,7 +48,7 @@ def test_an_image_is_named_by_its_digest_and_only_its_result_is_left() -> None:
 def test_whoever_wants_the_same_at_once_gets_the_same_job_and_goes_without_ending_it() -> None:
     async def scenario(world: World) -> None:
         both = [asyncio.create_task(world.build(name)) for name in ("one", "other")]
-        await until(lambda: world.made == 1 and bool(world.server.store.all(PODS)))
+        await until(lambda: world.made == 1 and bool(world.server.store.all(PODS)) and world.wanted() == 2)
         both[0].cancel()
         await asyncio.wait([both[0]])
         assert world.left(), "the other still wants it"
