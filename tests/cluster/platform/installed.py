@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -149,6 +151,7 @@ class Platform:
         )
         self.helm("upgrade", str(chart.CHART), *options, values=self.values)
         self._trusted()
+        self._reachable()
 
     @staticmethod
     def echo() -> str:
@@ -169,6 +172,20 @@ class Platform:
                 return
             time.sleep(0.2)
         raise Failed(f"the webhooks are not trusted after {within:.0f} s")
+
+    def _reachable(self, within: float = PATIENCE) -> None:
+        """Wait until both Services take connections: a node refuses them until it, too, has learnt of a ready pod."""
+        deadline = time.monotonic() + within
+        for url in (self.url("/"), self.controller()):
+            where = urlsplit(url)
+            while True:
+                try:
+                    socket.create_connection((where.hostname or "", where.port or 80), timeout=2).close()
+                    break
+                except OSError as error:
+                    if time.monotonic() > deadline:
+                        raise Failed(f"{url} takes no connection after {within:.0f} s: {error}") from None
+                    time.sleep(0.1)
 
     def url(self, path: str) -> str:
         """A path of the router's Service."""
