@@ -164,7 +164,10 @@ def _refusal(answer: httpx2.Response) -> CommandError:
         here = "the token is in .cloudbase/token: run this in the platform's folder, or give --data DIR or --token"
         return Refused(text, "give a valid one with --token" if elsewhere else here)
     if answer.status_code == 404:
-        return NotFound(text, "`cloudbase list` shows what there is")
+        replica = str(problem.get("type")).endswith(":no-such-replica")
+        return NotFound(
+            text, "`cloudbase logs NAME -t` says who wrote what" if replica else "`cloudbase list` shows what there is"
+        )
     if answer.status_code >= 500:
         return Failed(text, "look at the platform's log")
     return Refused(_with_fields(text, fields))

@@ -50,7 +50,7 @@ class Refused(CommandError):
 
 
 class NotFound(CommandError):
-    """There is no such function."""
+    """There is no such function, or no such replica of it."""
 
     exit_code = 5
 

@@ -32,6 +32,10 @@ class Conflict(ControllerError):
     """The function is in a state that does not allow this now."""
 
 
+class NoReplica(ControllerError):
+    """The function has no replica of the name that was asked for."""
+
+
 class Passing(ControllerError):
     """Something that passes by itself: it is tried again, and nobody has to be told."""
 

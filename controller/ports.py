@@ -165,6 +165,8 @@ class Deployer(Protocol):
         """Call back with (project, name) whenever a replica's state changed."""
 
     def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]: ...
+    async def heard(self, project: str, name: str) -> Collection[str]:
+        """The replicas that `logs` tells of: those there are, and those that ended while their lines are kept."""
 
 
 class Published(Protocol):

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from controller.errors import BadSource, Conflict, ControllerError, FieldError, Invalid, SourceTooLarge, StoreFailed
+from controller.errors import BadSource, Conflict, ControllerError, FieldError, Invalid, NoReplica, SourceTooLarge, StoreFailed
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:cloudbase:problem:"
@@ -19,6 +19,7 @@ _KINDS: Sequence[tuple[type[ControllerError], int, str]] = (  # the first that f
     (Invalid, 422, "invalid-function"),
     (SourceTooLarge, 413, "source-too-large"),
     (BadSource, 422, "bad-source"),
+    (NoReplica, 404, "no-such-replica"),
     (Conflict, 409, "conflict"),
     (StoreFailed, 503, "store-failed"),
     (ControllerError, 500, "failed"),

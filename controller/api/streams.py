@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -13,12 +13,14 @@ from starlette.responses import Response, StreamingResponse
 
 from controller.api.scope import Scope
 from controller.api.view import over
+from controller.errors import NoReplica
 from controller.model import Function
 from controller.ports import Deployer, FunctionStore, LogLine
 from controller.progress import Event, Progress
 
 TAIL = 100  # lines, unless asked otherwise
 TAIL_MOST = 100_000
+NAMED = 20  # replicas that are named to who asks for one that is not there
 ALIVE = 15.0  # seconds of silence after which a stream shows that it lives, and notices who has gone
 
 
@@ -48,6 +50,8 @@ class Streams:
         function = self._scope.found(self._store, request)
         tail = _number(request.query_params.get("tail"), "tail", TAIL, TAIL_MOST)
         follow, replica = _flag(request, "follow"), request.query_params.get("replica", "")
+        if replica:
+            _must_be_among(await self._deployer.heard(function.project, function.name), replica, function.name)
         lines = self._deployer.logs(function.project, function.name, tail, follow)
         chosen = (line async for line in lines if replica in ("", line.replica))
         if _wants_events(request):
@@ -109,6 +113,14 @@ def _outcome(function: Function) -> list[Event]:
         )
         for each in ready
     ]
+
+
+def _must_be_among(heard: Collection[str], replica: str, function: str) -> None:
+    """Raises NoReplica, which says what there is instead."""
+    if replica not in heard:
+        others = ", ".join(sorted(heard)[:NAMED]) + (f" and {len(heard) - NAMED} more" if len(heard) > NAMED else "")
+        there = f"there is {others}" if others else "there is none at the moment"
+        raise NoReplica(f'function "{function}" has no replica "{replica[:80]}": {there}')
 
 
 async def _text(lines: AsyncIterator[LogLine]) -> AsyncGenerator[bytes]:

@@ -108,6 +108,9 @@ class KubeDeployer:
     def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         return self._logs.read(project, name, tail, follow)
 
+    async def heard(self, project: str, name: str) -> Collection[str]:
+        return [pod.metadata.name for pod in self._pods.of(project, name)]
+
     # --- doing ---
 
     async def ensure(

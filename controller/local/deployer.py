@@ -110,6 +110,10 @@ class LocalDeployer:
     def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         return self._replicas(project, name).journal.read(tail, follow)
 
+    async def heard(self, project: str, name: str) -> Collection[str]:
+        known = self._replicas(project, name)
+        return {replica.seen.name for replica in known.all} | await known.journal.replicas()
+
     async def close(self) -> None:
         """End every process (SIGTERM, grace, SIGKILL), and write what they said to the end."""
         self._closing = True

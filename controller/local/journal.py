@@ -72,6 +72,11 @@ class Journal:
             while follow and (next_line := await queue.get()) is not None:
                 yield next_line
 
+    async def replicas(self) -> set[str]:
+        """Of which there are lines."""
+        unwritten = {line.replica for line in self._pending}
+        return unwritten | await asyncio.get_running_loop().run_in_executor(self._disk, self._folder.replicas)
+
     async def close(self, *, delete: bool = False) -> None:
         """Write what is left, end the followers, and delete the files when the function is gone."""
         for follower in list(self._followers):

@@ -42,9 +42,12 @@ class LogFolder:
         """The last `count` lines of all replicas, by time."""
         if count <= 0:
             return []
-        replicas = {path.name.partition(".log")[0] for path in self._folder.glob("*.log*")}  # just rotated, one has no .log
-        lasts = [self._last(replica, count) for replica in replicas]
+        lasts = [self._last(replica, count) for replica in self.replicas()]
         return heapq.nlargest(count, (line for last in lasts for line in last), key=lambda line: line.time)[::-1]
+
+    def replicas(self) -> set[str]:
+        """Those of which there are files."""
+        return {path.name.partition(".log")[0] for path in self._folder.glob("*.log*")}  # just rotated, one has no .log
 
     def remove(self) -> None:
         """Delete all files."""

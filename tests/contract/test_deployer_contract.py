@@ -197,3 +197,19 @@ def test_logs_end_after_the_tail_that_was_asked_for(run: Callable[[Scenario], No
         assert lines[0].replica.startswith("hello-00001-") and lines[0].stream == "stdout" and lines[0].time.endswith("Z")
 
     run(scenario)
+
+
+def test_the_replicas_that_logs_tells_of_are_those_that_run_and_those_that_ended(run: Callable[[Scenario], None]) -> None:
+    async def scenario(deployer: Deployer) -> None:
+        await deployer.ensure(function(), "hello-00001", GOOD, 1)
+        (only,) = await until(deployer, ready(1))
+        async for _ in deployer.logs("default", "hello", 1, True):
+            break  # it said something
+        assert set(await deployer.heard("default", "hello")) == {only.name}
+
+        await deployer.ensure(function(), "hello-00001", GOOD, 0)
+        await until(deployer, ready(0))
+
+        assert set(await deployer.heard("default", "hello")) == {only.name}
+
+    run(scenario)

@@ -151,6 +151,9 @@ class WorldDeployer:
         if follow:
             await asyncio.Event().wait()
 
+    async def heard(self, project: str, name: str) -> Collection[str]:
+        return {f"{name}-00001-1", *(each.name for each in self.observe(project, name))}
+
     def changed(self, project: str, name: str) -> None:
         for watcher in self._watchers:
             watcher(project, name)

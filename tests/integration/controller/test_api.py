@@ -115,8 +115,11 @@ def test_logs_come_as_text_and_as_events() -> None:
         ) as answer:
             line = await anext(answer.aiter_lines())
         assert json.loads(line[6:])["line"] == "line 0"
-        other = await api.client.get("/functions/hello/logs?replica=another")
-        assert other.text == ""
+        one = await api.client.get("/functions/hello/logs?tail=1&replica=hello-00001-1")
+        assert one.text == "line 0\n"
+        other = problem(await api.client.get("/functions/hello/logs?replica=another"), 404)
+        assert other["type"] == "urn:cloudbase:problem:no-such-replica"
+        assert other["detail"] == 'function "hello" has no replica "another": there is hello-00001-1'
         assert "tail must be" in str(problem(await api.client.get("/functions/hello/logs?tail=-1"), 400)["detail"])
 
     with_api(test, real=True)

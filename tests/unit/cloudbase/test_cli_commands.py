@@ -225,6 +225,14 @@ def test_logs_asks_for_what_it_was_told(run: Run, api: FakeApi) -> None:
     assert dict(api.seen[-1].url.params) == {"follow": "1", "tail": "7", "replica": "f-1"}
 
 
+def test_logs_of_a_replica_that_is_not_there_ends_with_5_and_says_how_to_find_one(run: Run, api: FakeApi) -> None:
+    detail = 'function "f" has no replica "f-9": there is f-1'
+    api.refusal = problem(404, detail, type="urn:cloudbase:problem:no-such-replica")
+    done = run("logs", "f", "--replica", "f-9")
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert detail in done.stderr and "cloudbase logs NAME -t" in done.stderr
+
+
 def test_delete_outside_a_terminal_wants_yes(run: Run, api: FakeApi) -> None:
     api.views["f"] = view("f", NODE)
     refused = run("delete", "f")
