@@ -1,5 +1,5 @@
 """`python -m cloudbase` is the `cloudbase` command."""
 
-from cloudbase.cli import main
+from cloudbase.entry import main
 
-main(prog_name="cloudbase")
+main()

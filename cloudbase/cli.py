@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import click
 
-INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
+from cloudbase.entry import INTERRUPTED
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
