@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from cloudbase.errors import CommandError, Failed, Misused, NoPlatform, NotFound, Refused, TookTooLong
+from cloudbase.errors import CommandError, Failed, Misused, NoPlatform, NotFound, Overtaken, Refused, TookTooLong
 from cloudbase.place import Place
 
 View = dict[str, Any]  # a FunctionView: the stored function and `replicas`, `ready`, `reason`, `url`
@@ -50,10 +50,14 @@ class Client:
         """One function. Raises NotFound."""
         return self._call("GET", _path(name))[0]
 
-    def put(self, name: str, spec: dict[str, Any], archive: bytes | None) -> tuple[View, bool]:
-        """Create or update, from a tar.gz if there is one; True when it is new. Raises Refused with every field that is wrong."""
+    def put(self, name: str, spec: dict[str, Any], archive: bytes | None, generation: int = 0) -> tuple[View, bool]:
+        """Create or update, from a tar.gz if there is one; True when it is new. Raises Refused with every field that is wrong.
+
+        Without an archive: Overtaken, when the function is not of this `generation` any more; 0 = whatever it is.
+        """
         if archive is None:
-            body = json.dumps({"spec": spec}, default=str).encode()
+            document = {"spec": spec, **({"generation": generation} if generation else {})}
+            body = json.dumps(document, default=str).encode()
             view, status = self._call("PUT", _path(name), headers={"Content-Type": "application/json"}, content=body)
             return view, status == 201
         headers = {"Content-Type": "application/gzip", "Cloudbase-Spec": quote(json.dumps(spec, default=str), safe="")}
@@ -170,6 +174,8 @@ def _refusal(answer: httpx2.Response) -> CommandError:
         )
     if answer.status_code >= 500:
         return Failed(text, "look at the platform's log")
+    if str(problem.get("type")).endswith(":overtaken"):
+        return Overtaken(text, "try it again")
     return Refused(_with_fields(text, fields))
 
 

@@ -49,6 +49,10 @@ class Refused(CommandError):
     exit_code = 4
 
 
+class Overtaken(Refused):
+    """The function is not any more what a change of it was made of."""
+
+
 class NotFound(CommandError):
     """There is no such function, or no such replica of it."""
 

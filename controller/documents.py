@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from controller.errors import Conflict
+from controller.errors import Conflict, Overtaken
 from controller.model import Function, FunctionSpec
 
 
@@ -20,8 +20,9 @@ def unix(text: str) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
-def applied(before: Function | None, project: str, name: str, spec: FunctionSpec, now: float) -> Function:
-    """The document after the user asked for `spec`; `before` itself when that changes nothing. Raises Conflict."""
+def applied(before: Function | None, project: str, name: str, spec: FunctionSpec, now: float, generation: int = 0) -> Function:
+    """The document after the user asked for `spec`; `before` itself when that changes nothing. Raises Conflict, Overtaken."""
+    expect(name, before.generation if before else 0, generation)
     at = rfc3339(now)
     if before is None:
         return Function(name=name, project=project, spec=spec, created_at=at, updated_at=at)
@@ -30,3 +31,10 @@ def applied(before: Function | None, project: str, name: str, spec: FunctionSpec
     if before.spec == spec:
         return before
     return replace(before, spec=spec, generation=before.generation + 1, updated_at=at)
+
+
+def expect(name: str, there: int, generation: int) -> None:
+    """Raises Overtaken where the function is of another generation (0: there is none) than a change was made of (0: of any)."""
+    if generation and there != generation:
+        now = f"of generation {there}, not {generation}" if there else "gone"
+        raise Overtaken(f'function "{name}" was changed meanwhile: it is {now}; read it again, and change that')

@@ -32,6 +32,10 @@ class Conflict(ControllerError):
     """The function is in a state that does not allow this now."""
 
 
+class Overtaken(ControllerError):
+    """The function is not any more what a change of it was made of."""
+
+
 class NoReplica(ControllerError):
     """The function has no replica of the name that was asked for."""
 

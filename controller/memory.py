@@ -30,9 +30,9 @@ class MemoryFunctionStore:
         found = (self._functions[key] for key in sorted(self._functions))
         return [function for function in found if project in (None, function.project)]
 
-    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
+    async def apply(self, project: str, name: str, spec: FunctionSpec, generation: int = 0) -> Function:
         before = self.get(project, name)
-        return self._keep(applied(before, project, name, spec, self._clock()), before)
+        return self._keep(applied(before, project, name, spec, self._clock(), generation), before)
 
     async def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
         if before := self.get(project, name):

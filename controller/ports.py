@@ -85,8 +85,11 @@ class FunctionStore(Protocol):
 
     def get(self, project: str, name: str) -> Function | None: ...
     def list(self, project: str | None = None) -> list[Function]: ...
-    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
-        """Create or update; the generation grows only when the spec changes. Raises Conflict while it is being deleted."""
+    async def apply(self, project: str, name: str, spec: FunctionSpec, generation: int = 0) -> Function:
+        """Create or update; the generation grows only when the spec changes. Raises Conflict while it is being deleted.
+
+        `generation`: that of the function that the spec was made of. Raises Overtaken when it is another by now; 0 = whatever.
+        """
 
     async def set_status(self, project: str, name: str, status: FunctionStatus) -> None: ...
     async def release(self, project: str, name: str) -> Function | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,8 +12,14 @@ from cloudbase import manifest
 from cloudbase import output as shown
 from cloudbase.commands.options import connect, connects, names, prints, scales, waits
 from cloudbase.deploying import follow, outcome, reached
-from cloudbase.errors import Misused
+from cloudbase.errors import Misused, Overtaken
 from cloudbase.place import Place
+
+if TYPE_CHECKING:
+    from cloudbase.client import Client, View
+
+TRIES = 10  # of a change that others overtake
+PAUSE = 0.3  # seconds between them: what a platform reads may be a moment old
 
 
 @click.command("update")
@@ -42,11 +50,25 @@ def command(
     if not (env or unset or image or scaling):
         raise Misused("nothing is to be changed", "give --env, --unset, --image, --min, --max or --idle-grace")
     with connect(place) as client, shown.progress() as progress:
-        spec = _changed(client.get(name)["spec"], manifest.variables(env), unset, image, scaling)
-        view, _ = client.put(name, spec, None)
+        variables = manifest.variables(env)
+        view = _stored(client, name, lambda spec: _changed(spec, variables, unset, image, scaling))
         if wait:
             view = follow(client, name, progress.step, timeout)
     outcome(view, f"Updated {name}{f': {reached(view)}' if wait else ''}", wait, output)
+
+
+def _stored(client: Client, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> View:
+    """What is there, changed and written; where somebody else wrote meanwhile, on what they wrote. Raises Overtaken."""
+    left = TRIES
+    while True:
+        there = client.get(name)
+        try:
+            return client.put(name, change(there["spec"]), None, there["generation"])[0]
+        except Overtaken:
+            left -= 1
+            if not left:
+                raise
+            time.sleep(PAUSE)
 
 
 def _changed(

@@ -17,6 +17,7 @@ from controller.errors import FieldError, Invalid
 from controller.model import FunctionSpec
 
 SECONDS = 300.0  # that a body may take to arrive
+FIELDS = ("spec", "files", "generation")  # of a FunctionDocument
 
 
 class Base64File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ class FunctionDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     spec: FunctionSpec
     files: dict[str, str | Base64File] | None = None  # path -> content; absent: the source stays as it is
+    generation: int | None = None  # of the function that the spec was made of: 409 when it is another by now; absent: whatever
 
 
 async def read(request: Request, limit: int) -> bytes:
@@ -72,17 +74,25 @@ def spec_header(request: Request) -> object:
     return json(unquote(values[0], errors="surrogateescape").encode(errors="surrogateescape"), "the header Cloudbase-Spec")
 
 
-def document(body: bytes) -> tuple[object, dict[str, bytes] | None]:
-    """The spec (not yet checked) and the files of a FunctionDocument. Raises HTTPException 400, Invalid."""
+def document(body: bytes) -> tuple[object, dict[str, bytes] | None, int]:
+    """The spec (not yet checked), files and generation (0 = none) of a FunctionDocument. Raises HTTPException 400, Invalid."""
     whole = json(body)
     if not isinstance(whole, dict):
         raise Invalid([FieldError("body", "must be an object with spec and files")])
-    if errors := [FieldError(key, _unknown(key)) for key in whole if key not in ("spec", "files")]:
+    if errors := [FieldError(key, _unknown(key)) for key in whole if key not in FIELDS]:
         raise Invalid(errors)
     if "spec" not in whole:
         raise Invalid([FieldError("spec", "is missing")])
     files = whole.get("files")
-    return whole["spec"], None if files is None else _files(files)
+    return whole["spec"], None if files is None else _files(files), _generation(whole.get("generation"))
+
+
+def _generation(value: object) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Invalid([FieldError("generation", "must be a number from 1, as the function has it")])
+    return value
 
 
 def _files(files: object) -> dict[str, bytes]:
@@ -113,5 +123,5 @@ def _content(content: object) -> bytes:
 
 
 def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, ("spec", "files"), 1)
-    return "is not a field; " + (f"did you mean {near[0]}?" if near else "there are files and spec")
+    near = difflib.get_close_matches(key, FIELDS, 1)
+    return "is not a field; " + (f"did you mean {near[0]}?" if near else "there are files, generation and spec")

@@ -47,14 +47,14 @@ class Functions:
         project, name = self._scope.namespace(request), request.path_params["name"]
         if problem := validate.label(name):
             raise Invalid([FieldError("name", problem)])
-        spec, keep = await self._asked(request)
+        spec, keep, generation = await self._asked(request)
         before = self._store.get(project, name)
         if not before and (other := self._holder(project, name)):
             raise Invalid([validate.taken(other)])
         if before and before.deleting:
             raise Conflict(f'function "{name}" is being deleted: wait until it is gone, then create it again')
         spec = await self._with_source(name, spec, keep, before)
-        function = await self._store.apply(project, name, spec)
+        function = await self._store.apply(project, name, spec, generation)
         headers = {"Location": request.url.path}
         return json(view(function), 200, None) if before else json(view(function), 201, headers)
 
@@ -63,16 +63,17 @@ class Functions:
         await self._store.mark_deleting(function.project, function.name)
         return json(view(replace(function, deleting=True)), 202)
 
-    async def _asked(self, request: Request) -> tuple[FunctionSpec, Callable[[], Awaitable[str]] | None]:
-        """The spec, and what stores the source that came with it."""
+    async def _asked(self, request: Request) -> tuple[FunctionSpec, Callable[[], Awaitable[str]] | None, int]:
+        """The spec, what stores the source that came with it, and the generation that it was made of (0 = of any)."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
-            document, files = bodies.document(await bodies.read(request, self._limits.archive_bytes))
-            return validate.decode(document), None if files is None else lambda: self._sources.put(files)
+            document, files, generation = bodies.document(await bodies.read(request, self._limits.archive_bytes))
+            keep = None if files is None else lambda: self._sources.put(files)
+            return validate.decode(document), keep, generation
         if kind in ("application/gzip", "application/x-gzip"):
             spec = validate.decode(bodies.spec_header(request))  # before the body: what is wrong is told at once
             archive = await bodies.read(request, self._limits.archive_bytes)
-            return spec, lambda: self._sources.put_archive(archive)
+            return spec, lambda: self._sources.put_archive(archive), 0
         raise HTTPException(415, f'Content-Type "{kind}" is not accepted: send application/json or application/gzip')
 
     async def _with_source(

@@ -11,7 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from controller.errors import BadSource, Conflict, ControllerError, FieldError, Invalid, NoReplica, SourceTooLarge, StoreFailed
+from controller.errors import (
+    BadSource,
+    Conflict,
+    ControllerError,
+    FieldError,
+    Invalid,
+    NoReplica,
+    Overtaken,
+    SourceTooLarge,
+    StoreFailed,
+)
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:cloudbase:problem:"
@@ -20,6 +30,7 @@ _KINDS: Sequence[tuple[type[ControllerError], int, str]] = (  # the first that f
     (SourceTooLarge, 413, "source-too-large"),
     (BadSource, 422, "bad-source"),
     (NoReplica, 404, "no-such-replica"),
+    (Overtaken, 409, "overtaken"),
     (Conflict, 409, "conflict"),
     (StoreFailed, 503, "store-failed"),
     (ControllerError, 500, "failed"),

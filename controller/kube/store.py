@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from controller.documents import expect
 from controller.errors import Conflict, Invalid, StoreFailed
 from controller.kube import documents
 from controller.kube.failures import translated
@@ -121,12 +122,12 @@ class KubeFunctionStore:
 
     # --- writing ---
 
-    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
-        """Raises Conflict, and StoreFailed when the API server refuses."""
+    async def apply(self, project: str, name: str, spec: FunctionSpec, generation: int = 0) -> Function:
+        """Raises Conflict, Overtaken, and StoreFailed when the API server refuses."""
         plain = documents.plain(spec)
         for _ in range(TRIES):
             try:
-                item = await self._applied(project, name, spec, plain)
+                item = await self._applied(project, name, spec, plain, generation)
             except (Changed, NotFound):
                 continue  # somebody was faster: look again
             except (Refused, Forbidden) as error:
@@ -136,14 +137,16 @@ class KubeFunctionStore:
             return documents.function(self.functions.wrote(item))
         raise StoreFailed(f'function "{name}" is changed by others again and again: try it later')
 
-    async def _applied(self, project: str, name: str, spec: FunctionSpec, plain: dict[str, Any]) -> Kept:
+    async def _applied(self, project: str, name: str, spec: FunctionSpec, plain: dict[str, Any], generation: int) -> Kept:
         try:
             before = await self._client.get(FUNCTIONS, name, project)
         except NotFound:
+            expect(name, 0, generation)
             fresh = {"metadata": {"name": name, "finalizers": [FINALIZER]}, "spec": plain}
             return await self._client.create(FUNCTIONS, fresh, project, MANAGER)
         if before.metadata.deletion_timestamp or self._ending(project):
             raise Conflict(f'function "{name}" is being deleted: wait until it is gone, then create it again')
+        expect(name, before.metadata.generation, generation)
         found = self._document(before)
         if isinstance(found, Function) and found.spec == spec:
             return before

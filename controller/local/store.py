@@ -71,9 +71,9 @@ class LocalFunctionStore:
         rows = self._rows("SELECT document FROM functions WHERE ?1 IS NULL OR project = ?1 ORDER BY project, name", project)
         return [self._decoded(row, Function) for row in rows]
 
-    async def apply(self, project: str, name: str, spec: FunctionSpec) -> Function:
+    async def apply(self, project: str, name: str, spec: FunctionSpec, generation: int = 0) -> Function:
         before = self.get(project, name)
-        return self._keep(applied(before, project, name, spec, self._clock()), before, durable=True)
+        return self._keep(applied(before, project, name, spec, self._clock(), generation), before, durable=True)
 
     async def set_status(self, project: str, name: str, status: FunctionStatus) -> None:
         if before := self.get(project, name):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.errors import Conflict
+from controller.errors import Conflict, Overtaken
 from controller.kube.store import KubeFunctionStore
 from controller.local.store import LocalFunctionStore
 from controller.memory import MemoryFunctionStore
@@ -94,6 +94,19 @@ async def test_the_generation_grows_only_with_the_spec(store: FunctionStore) -> 
     found = store.get("default", "f")
     assert found
     assert (found.generation, found.status.replicas) == (2, 2)
+
+
+@on_every_store
+async def test_what_was_made_of_an_older_generation_or_of_one_that_is_gone_is_refused(store: FunctionStore) -> None:
+    await store.apply("default", "f", spec("a"))
+    assert (await store.apply("default", "f", spec("b"), 1)).generation == 2
+    with pytest.raises(Overtaken, match='"f" was changed meanwhile: it is of generation 2, not 1'):
+        await store.apply("default", "f", spec("c"), 1)
+    with pytest.raises(Overtaken, match='"g" was changed meanwhile: it is gone'):
+        await store.apply("default", "g", spec("c"), 1)
+    found = store.get("default", "f")
+    assert found
+    assert (found.spec, store.get("default", "g")) == (spec("b"), None)
 
 
 @in_one_process

@@ -55,6 +55,19 @@ def test_an_update_without_files_keeps_the_source() -> None:
     with_api(test)
 
 
+def test_an_update_of_what_was_changed_meanwhile_is_refused() -> None:
+    async def test(api: Api) -> None:
+        await api.put()
+        spec = {"runtime": "node", "scaling": {"max": 3}}
+        assert (await api.put(document={"spec": spec, "generation": 1})).json()["generation"] == 2
+        told = problem(await api.put(document={"spec": {"runtime": "node"}, "generation": 1}), 409)
+        assert told["type"] == "urn:cloudbase:problem:overtaken"
+        assert "it is of generation 2, not 1" in str(told["detail"])
+        assert (await api.client.get("/functions/hello")).json()["spec"]["scaling"]["max"] == 3
+
+    with_api(test)
+
+
 def test_an_archive_and_the_same_files_are_the_same_source() -> None:
     async def test(api: Api) -> None:
         one = await api.put(document={"spec": {"runtime": "node"}, "files": {"a.js": "1", "b.bin": {"base64": "/wA="}}})

@@ -83,6 +83,7 @@ def test_every_wrong_address_and_method_is_a_problem() -> None:
             ["files.a", "files.b", "files.c"],
         ),
         ({"spec": {"runtime": "node"}, "file": {}}, ["file"]),
+        ({"spec": {"runtime": "node"}, "files": FILES, "generation": "1"}, ["generation"]),
         ({"files": FILES}, ["spec"]),
         ([], ["body"]),
         ({"spec": None, "files": FILES}, ["spec"]),

@@ -30,6 +30,7 @@ class FakeApi:
         self.lines: list[dict[str, str]] = []
         self.outcome: dict[str, Any] = {"ready": True, "replicas": 1, "reason": ""}
         self.refusal: Answer | None = None
+        self.others: list[dict[str, str]] = []  # variables that somebody else sets, one each before a PUT of ours
         self.seen: list[httpx2.Request] = []
 
     @property
@@ -78,7 +79,13 @@ class FakeApi:
     def _put(self, name: str, request: httpx2.Request) -> Answer:
         created = name not in self.views
         if request.headers["content-type"] == "application/json":
-            spec = json.loads(request.content)["spec"]
+            document = json.loads(request.content)
+            if self.others:
+                self.views[name]["spec"].setdefault("env", {}).update(self.others.pop(0))
+                self.views[name]["generation"] += 1
+            if not created and document.get("generation", 0) not in (0, self.views[name]["generation"]):
+                return problem(409, "It was changed meanwhile.", type="urn:cloudbase:problem:overtaken")
+            spec = document["spec"]
         else:
             spec = json.loads(unquote(request.headers["cloudbase-spec"]))
             self.sources[name] = unpack(request.content)

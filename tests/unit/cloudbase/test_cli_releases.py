@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudbase import manifest
+from cloudbase.commands import update
 from cloudbase.forward import Target
 from cloudbase.place import ACCOUNT, PLATFORM, Cluster, Place, elsewhere
 from cloudbase.settings import ADMIN, LISTEN
@@ -57,6 +58,17 @@ def test_an_update_changes_what_is_named_and_nothing_else(hello: FakeApi, run: R
     hello.views["hello"]["spec"] = {"image": "shop:1"}
     assert run("update", "hello", "--image", "shop:2", "--no-wait").exit_code == 0
     assert hello.views["hello"]["spec"]["image"] == "shop:2"
+
+
+def test_an_update_is_made_of_what_others_wrote_meanwhile(hello: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "PAUSE", 0.0)
+    hello.others = [{"A": "1"}, {"B": "2"}]
+    assert run("update", "hello", "-e", "C=3", "--no-wait").exit_code == 0
+    assert hello.views["hello"]["spec"]["env"] == {"A": "1", "B": "2", "C": "3"}
+    hello.others = [{"A": str(number)} for number in range(update.TRIES)]
+    done = run("update", "hello", "-e", "C=4", "--no-wait")
+    assert (done.exit_code, "Error: It was changed meanwhile." in done.stderr) == (4, True)
+    assert hello.views["hello"]["spec"]["env"]["C"] == "3"
 
 
 @pytest.mark.parametrize(
