@@ -66,7 +66,6 @@ class ServicePort(Struct, frozen=True, gc=False):
     port: int = 0
     target_port: int | str = 0  # 0 = as port; a name refers to a container's port
     protocol: str = "TCP"
-    app_protocol: str = ""
 
 
 class ServiceSpec(Struct, frozen=True, gc=False):
@@ -112,7 +111,6 @@ class ContainerStatus(Struct, frozen=True, gc=False):
     name: str = ""
     ready: bool = False
     restart_count: int = 0
-    image_id: str = msgspec.field(name="imageID", default="")
     state: ContainerState | None = None
     last_state: ContainerState | None = None
 
@@ -122,19 +120,13 @@ class PodStatus(Struct, frozen=True, gc=False):
     reason: str = ""
     message: str = ""
     pod_ip: str = msgspec.field(name="podIP", default="")
-    start_time: str | None = ""
     conditions: tuple[PodCondition, ...] | None = None
     init_container_statuses: tuple[ContainerStatus, ...] | None = None
     container_statuses: tuple[ContainerStatus, ...] | None = None
 
 
-class PodSpec(Struct, frozen=True, gc=False):
-    node_name: str = ""
-
-
 class Pod(Struct, frozen=True, gc=False):
     metadata: ObjectMeta = ObjectMeta()
-    spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
 
@@ -179,28 +171,6 @@ class EndpointSlice(Struct, frozen=True, gc=False):
 # --- apps/v1, autoscaling/v1 ---
 
 
-class OwnedSpec(Struct, frozen=True, gc=False):
-    replicas: dict[str, object] | None = msgspec.field(name="f:replicas", default=None)
-
-
-class OwnedFields(Struct, frozen=True, gc=False):
-    """Of FieldsV1 only whether `spec.replicas` is in it."""
-
-    spec: OwnedSpec | None = msgspec.field(name="f:spec", default=None)
-
-
-class ManagedFields(Struct, frozen=True, gc=False):
-    manager: str = ""
-    operation: str = ""  # "Apply" or "Update"
-    subresource: str = ""
-    time: str | None = ""
-    fields: OwnedFields = msgspec.field(name="fieldsV1", default=OwnedFields())
-
-
-class ManagedMeta(ObjectMeta, frozen=True, gc=False):
-    managed_fields: tuple[ManagedFields, ...] | None = None
-
-
 class DeploymentSpec(Struct, frozen=True, gc=False):
     replicas: int = 1
 
@@ -210,19 +180,13 @@ class DeploymentStatus(Struct, frozen=True, gc=False):
     replicas: int = 0
     ready_replicas: int = 0
     updated_replicas: int = 0
-    available_replicas: int = 0
     conditions: tuple[PodCondition, ...] | None = None
 
 
 class Deployment(Struct, frozen=True, gc=False):
-    metadata: ManagedMeta = ManagedMeta()
+    metadata: ObjectMeta = ObjectMeta()
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
-
-    def replica_owners(self) -> tuple[str, ...]:
-        """The field managers that own `spec.replicas`, directly or through /scale."""
-        entries = self.metadata.managed_fields or ()
-        return tuple(e.manager for e in entries if e.fields.spec is not None and e.fields.spec.replicas is not None)
 
 
 class ScaleSpec(Struct, frozen=True, gc=False):

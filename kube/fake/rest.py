@@ -208,7 +208,7 @@ class Rest:
         owners[manager] = owners.get(manager, set()) | fields
 
     def _with_managers(self, collection: Collection, identity: Identity, manifest: Manifest) -> Manifest:
-        """metadata.managedFields as far as our clients read it: who owns spec.replicas."""
+        """metadata.managedFields as far as they are kept here: who owns spec.replicas."""
         owners = self._owners.get((collection, identity), {})
         entries = [
             {"manager": name, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
