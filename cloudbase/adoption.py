@@ -58,10 +58,11 @@ def adopt(
     annotations |= _no_longer(service, annotations)
     if SCALING not in annotations and _annotations(service).get(SCALING) == "external":
         plan.warnings.append(f"its annotation {SCALING} = external stays: the router neither resizes nor wakes it")
+    there = {"replicas": deployment["spec"].get("replicas", 1)}
     if wishes.intercept or interception.state(service):
-        _intercept(plan, service, services, {ROUTE: name}, annotations, _name(service) in stale)
+        _intercept(plan, service, services, {ROUTE: name}, annotations, there, _name(service) in stale)
     else:
-        _add(plan, "service", service, {ROUTE: name}, annotations, {})
+        _add(plan, "service", service, {ROUTE: name}, annotations, there)
         _warn_of_bypass(plan, service, wishes)
     if wishes.drain:
         _add_drain(plan, deployment, container, wishes.drain)
@@ -85,24 +86,35 @@ def _own(deployment: Manifest, container: Manifest, wishes: Wishes, plan: Plan) 
 
 
 def undo(deployment: Manifest, services: Iterable[Manifest]) -> Plan:
-    """Take everything back; a Deployment that sleeps is woken, since nobody else would do it."""
+    """Take everything back; where fewer replicas are left than there were, they come again: nobody else would see to it."""
     plan = Plan()
-    asleep = not deployment["spec"].get("replicas", 1)
-    wake = [Change("scale", _name(deployment), {"replicas": 1}, ("replicas: 0 -> 1, as nobody would wake it",))] * asleep
-    for service in services:
-        annotations = _annotations(service)
-        if ADOPTED in annotations and annotations.get(DEPLOYMENT) == _name(deployment):
-            intercepted = bool(interception.state(service))
-            plan.changes += interception.leading_out(service, wake) if intercepted else []
-            plan.changes.append(_give_back(service, kept(service)))
-            plan.changes += [interception.closing(service)] if intercepted else wake
-            wake = []
+    adopted = [
+        each for each in services if ADOPTED in _annotations(each) and _annotations(each).get(DEPLOYMENT) == _name(deployment)
+    ]
+    wake = _wake(deployment, adopted)
+    for service in adopted:
+        intercepted = bool(interception.state(service))
+        plan.changes += interception.leading_out(service, wake) if intercepted else []
+        plan.changes.append(_give_back(service, kept(service)))
+        plan.changes += [interception.closing(service)] if intercepted else wake
+        wake = []
     if drained := kept(deployment):
         plan.changes.append(_undo_drain(deployment, drained))
     if not plan.changes:
         raise Misused(f"Deployment {_name(deployment)} was not adopted by this command", "")
     plan.changes += wake
     return plan
+
+
+def _wake(deployment: Manifest, adopted: Iterable[Manifest]) -> list[Change]:
+    """Back to as many replicas as there were; one at least, also where another scales it."""
+    now = deployment["spec"].get("replicas", 1)
+    ours = (kept(each).get("replicas") for each in adopted if _annotations(each).get(SCALING) != "external")
+    wanted = max([1, *(each for each in ours if isinstance(each, int))])
+    if now >= wanted:
+        return []
+    words = f"replicas: {now} -> {wanted}, as {'there were' if wanted > 1 else 'nobody would wake it'}"
+    return [Change("scale", _name(deployment), {"replicas": wanted}, (words,))]
 
 
 def _give_back(service: Manifest, before: Mapping[str, Any]) -> Change:
@@ -228,9 +240,9 @@ def _add(
     target: Manifest,
     labels: Mapping[str, str],
     annotations: Mapping[str, str | None],
-    selector: Mapping[str, str],
+    there: Mapping[str, Any],
 ) -> None:
-    """What differs, with what was there before beside it; nothing when nothing differs."""
+    """What differs, with what was there before beside it, and what else was `there`; nothing when nothing differs."""
     meta = target["metadata"]
     old_labels, old = meta.get("labels") or {}, meta.get("annotations") or {}
     new_labels = {key: value for key, value in labels.items() if old_labels.get(key) != value}
@@ -239,9 +251,11 @@ def _add(
         return
     first = kept(target)
     before = {
+        **there,
+        **first,
         "labels": {**{key: old_labels.get(key) for key in new_labels}, **first.get("labels", {})},
         "annotations": {**{key: old.get(key) for key in new}, **first.get("annotations", {})},
-    } | ({"selector": dict(selector)} if selector else {})
+    }
     patch = {"metadata": {"labels": new_labels, "annotations": {**new, ADOPTED: json.dumps(before, sort_keys=True)}}}
     plan.changes.append(Change(kind, _name(target), patch, (*_words("label", new_labels), *_words("annotation", new))))
 
@@ -252,12 +266,14 @@ def _intercept(
     services: list[Manifest],
     labels: Mapping[str, str],
     annotations: Mapping[str, str | None],
+    there: Mapping[str, Any],
     stale: bool,
 ) -> None:
     interception.check(service, services)
     of_pods = {key: value for key, value in annotations.items() if key in (DEPLOYMENT, PORT) and value is not None}
     plan.changes += interception.direct(service, services, of_pods)
-    _add(plan, "service", service, labels, {**annotations, **interception.said_of(service)}, selector_of(service))
+    said = {**annotations, **interception.said_of(service)}
+    _add(plan, "service", service, labels, said, {**there, "selector": dict(selector_of(service))})
     plan.changes += interception.leading_in(service, stale)
 
 

@@ -13,6 +13,7 @@ from cloudbase.errors import Misused
 from router.kube.annotations import describe
 
 PROBE = {"httpGet": {"path": "/ready", "port": "web"}, "periodSeconds": 5, "timeoutSeconds": 2}
+HPA = {"metadata": {"name": "hpa"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "hello"}}}
 
 
 def deployment(**container: Any) -> dict[str, Any]:
@@ -103,8 +104,28 @@ def test_undo_leaves_both_as_they_were(wishes: Wishes) -> None:
     assert what == start
 
 
-def test_undo_wakes_a_deployment_that_sleeps() -> None:
+@pytest.mark.parametrize(("before", "now", "then"), [(2, 0, 2), (3, 1, 3), (2, 4, 4), (1, 0, 1), (0, 0, 1)])
+def test_undo_brings_back_as_many_replicas_as_there_were_and_one_at_least(before: int, now: int, then: int) -> None:
+    start = merged(deployment(), {"spec": {"replicas": before}})
+    what, front = carried_out(adopt(start, [service()], [], Wishes(to_zero=True)), start, service())
+    what["spec"]["replicas"] = now
+    what, front = carried_out(adopt(what, [front], [], Wishes()), what, front)  # what there is then is the router's doing
+    what, _ = carried_out(undo(what, [front]), what, front)
+    assert what["spec"]["replicas"] == then
+
+
+def test_undo_leaves_the_number_to_who_else_scales_it_but_wakes_what_sleeps() -> None:
+    what, front = carried_out(adopt(deployment(), [service()], [HPA], Wishes()), deployment(), service())
+    for now, scaled in ((1, []), (0, [{"replicas": 1}])):
+        what["spec"]["replicas"] = now
+        assert [change.patch for change in undo(what, [front]).changes if change.kind == "scale"] == scaled
+
+
+def test_undo_wakes_what_was_adopted_before_the_number_was_written_down() -> None:
     what, front = carried_out(adopt(deployment(), [service()], [], Wishes(to_zero=True)), deployment(), service())
+    written = json.loads(front["metadata"]["annotations"]["cloudbase.dev/adopted"])
+    del written["replicas"]
+    front["metadata"]["annotations"]["cloudbase.dev/adopted"] = json.dumps(written)
     what["spec"]["replicas"] = 0
     what, _ = carried_out(undo(what, [front]), what, front)
     assert what["spec"]["replicas"] == 1
@@ -140,9 +161,6 @@ def test_a_program_without_a_probe_that_we_can_make_is_told_of() -> None:
     plan = adopt(deployment(readinessProbe={"exec": {"command": ["true"]}}), [service()], [], Wishes())
     assert "cloudbase.dev/readiness-probe" not in plan.changes[0].patch["metadata"]["annotations"]
     assert any("no readiness probe" in warning for warning in plan.warnings)
-
-
-HPA = {"metadata": {"name": "hpa"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "hello"}}}
 
 
 def test_an_autoscaler_goes_on_scaling_and_to_zero_beside_it_is_refused() -> None:
@@ -272,7 +290,7 @@ def test_undo_of_an_interception_brings_the_pods_back_before_the_routers_go() ->
     assert merged(front, plan.changes[0].patch)["spec"]["selector"] == {"app": "hello"}
     what, front = carried_out(plan, what, front)
     del front["metadata"]["annotations"]
-    assert front == service() and what["spec"]["replicas"] == 1
+    assert front == service() and what["spec"]["replicas"] == 2
 
 
 @pytest.mark.parametrize(
