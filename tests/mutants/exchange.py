@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.defect import (
     ATTEMPT,
+    ATTEMPTS,
     BALANCE,
     BROKEN,
     CLIENTS,
@@ -27,28 +28,28 @@ EXCHANGES = (
         ATTEMPT,
         'IDEMPOTENT: Final = frozenset((b"GET",',
         'IDEMPOTENT: Final = frozenset((b"POST", b"GET",',
-        (CORE,),
+        (ATTEMPTS,),
     ),
     Defect(
         "a request sent twice after half an answer",
         EXCHANGE,
         "        elif not answered and self.held",
         "        elif self.held",
-        (CORE,),
+        (ATTEMPTS,),
     ),
     Defect(
         "half a request sent twice",
         ATTEMPT,
         "            self.whole\n            and self.tries",
         "            self.tries",
-        (CORE,),
+        (ATTEMPTS,),
     ),
     Defect(
         "a storm of second sends",
         ATTEMPT,
         "            and budget.spend(self.revision.gate.arrived, now)\n        )",
         "        )",
-        (CORE,),
+        (ATTEMPTS,),
     ),
     Defect(
         "a 101 that nobody asked for",
