@@ -26,8 +26,17 @@ MODULES = tuple(
     f"router.{name}"
     for name in (
         *("http1.grammar", "http1.sender", "http1.usual", "http1.prefix", "http1.fields", "http1.request", "http1.response"),
-        *("http1.body", "wake", "sticky", "streams", "exchange", "attempt", "room", "gate", "balance", "live", "table"),
-        *("switchboard", "identity", "meters", "wire.buffer", "wire.outlet", "wire.client_socket", "wire.client_answers"),
+        *("http1.body", "wake", "sticky", "streams", "exchange", "attempt", "room", "estimate", "gate", "balance", "live"),
+        *(
+            "table",
+            "switchboard",
+            "identity",
+            "meters",
+            "wire.buffer",
+            "wire.outlet",
+            "wire.client_socket",
+            "wire.client_answers",
+        ),
         *("wire.client", "wire.upstream_socket", "wire.upstream", "wire.listener"),
     )
 )

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from router.estimate import Estimate
 from router.room import Reason, Room
 
 W = TypeVar("W")  # a waiter: any object that is hashed by identity
 
 UNLIMITED: Final = (1 << 30) - 1  # slots of a revision that is ready and has no hard limit; one digit of a CPython int
-REMEMBERED: Final = 5  # cold starts whose median is expected of the next one: one slow image pull does not count
-EVIDENCE: Final = 4  # departures from a full gate, at least, before anyone is refused because of their pace
-WAKING_FORGOTTEN: Final = 600.0  # seconds after which a wake that brought nothing is not counted as under way any more
 
 
 class Admission(Enum):
@@ -78,16 +76,12 @@ class Gate(Generic[W]):
     """
 
     __slots__ = (
-        "_cold",
-        "_departed_at",
-        "_departures",
-        "_gap",
         "_moment",
         "_sampled_at",
         "_sampled_count",
-        "_waking_since",
         "arrived",
         "busy",
+        "estimate",
         "exempt",
         "queue",
         "ready",
@@ -103,16 +97,12 @@ class Gate(Generic[W]):
         self.arrived = 0  # since the gate was made
         self.queue: OrderedDict[W, _Place] = OrderedDict()
         self.room = Room() if room is None else room
+        self.estimate = Estimate(now)
         # The integral of busy + waiting needs no look at the clock's last reading: an arrival at t adds (T - t) to it until T,
         # a departure takes (T - t) away, so the sum of departures minus arrivals plus present * T is the integral up to T.
         self._moment = 0.0
         self._sampled_at = now
         self._sampled_count = 0
-        self._departures = 0  # from a full gate, up to one turnover of the slots
-        self._departed_at = now
-        self._gap = 0.0  # seconds between two departures from a full gate: the mean over about one turnover of the slots
-        self._waking_since: float | None = None
-        self._cold: list[float] = []  # the last cold starts, seconds
 
     @property
     def waiting(self) -> int:
@@ -138,7 +128,7 @@ class Gate(Generic[W]):
         """A request is over: its slot goes to the waiter that is returned, if any."""
         self._moment += now
         if self.queue:
-            self._note_departure(now)
+            self.estimate.departed(now, self.slots)
             if self.busy <= self.slots:
                 waiter = self._next(now)
                 if waiter is not None:
@@ -150,7 +140,7 @@ class Gate(Generic[W]):
         """A request that had no slot any more is over."""
         self._moment += now
         if self.queue:
-            self._note_departure(now)
+            self.estimate.departed(now, self.slots)
         self.exempt -= 1
 
     def exempt_more(self, requests: int) -> None:
@@ -165,7 +155,7 @@ class Gate(Generic[W]):
         """
         ready = ready or slots > 0
         if ready and not self.ready:
-            self._woke(now)
+            self.estimate.woke(now, bool(self.queue))
         self.slots, self.ready = slots, ready
         return self._fill(now)
 
@@ -191,7 +181,7 @@ class Gate(Generic[W]):
         for ticket in tickets:
             self._take(ticket.waiter)
             self._moment += now
-        self._waking_since = None
+        self.estimate.gave_up()
         return tickets
 
     def admit(self, tickets: list[Ticket[W]], now: float) -> list[W]:
@@ -209,7 +199,7 @@ class Gate(Generic[W]):
         merged.sort(key=lambda entry: entry[0])
         self.queue = OrderedDict((waiter, place) for _, waiter, place in merged)
         if not self.ready:
-            self._begin_waking(now)
+            self.estimate.waking(now)
         return self._fill(now)
 
     def grow(self, waiter: W, size: int) -> bool:
@@ -221,22 +211,10 @@ class Gate(Generic[W]):
         return self.room.grow(size)
 
     def expected_wait(self, now: float) -> float:
-        """Seconds that one more waiter is expected to wait; 0 when nothing is known.
-
-        Nothing ready: the median of the last cold starts, less what has gone by of this one. All slots taken: Little's law,
-        the queue's length times the mean time between two departures, once as many as there are slots were seen.
-        """
+        """Seconds that one more waiter is expected to wait; 0 when nothing is known."""
         if not self.ready:
-            if not self._cold:
-                return 0.0
-            gone = 0.0 if self._waking_since is None else now - self._waking_since
-            return max(0.0, sorted(self._cold)[len(self._cold) // 2] - gone)
-        enough = self._departures >= max(EVIDENCE, self.slots)
-        return (len(self.queue) + 1) * self._gap if enough else 0.0
-
-    def cold_start(self, seconds: float) -> None:
-        """Remember how long a cold start took. `resize` does so by itself; this is for one that another process saw."""
-        self._cold = [*self._cold[1 - REMEMBERED :], seconds]
+            return self.estimate.until_ready(now)
+        return self.estimate.until_free(len(self.queue), self.slots)
 
     def sample(self, now: float) -> Load:
         """The load since the last call, as a time average; call it about once a second."""
@@ -263,7 +241,7 @@ class Gate(Generic[W]):
 
     def _hold(self, waiter: W, now: float, deadline: float, held: int) -> Admission | Refusal:
         if not self.ready:
-            self._begin_waking(now)
+            self.estimate.waking(now)
         wait = self.expected_wait(now)
         reason = self.room.refuses(held)
         if reason is None and now + wait > deadline:
@@ -271,7 +249,7 @@ class Gate(Generic[W]):
         if reason is not None:
             return Refusal(reason, max(1.0, wait))
         if not self.queue:
-            self._departed_at = now  # while nobody waited, departures said nothing of how fast they could be
+            self.estimate.queued(now)
         self.queue[waiter] = _Place(now, deadline, held)
         self.room.enter(held)
         self._moment -= now
@@ -297,19 +275,3 @@ class Gate(Generic[W]):
 
     def _take(self, waiter: W) -> None:
         self.room.leave(self.queue.pop(waiter).held)
-
-    def _begin_waking(self, now: float) -> None:
-        if self._waking_since is None or now - self._waking_since > WAKING_FORGOTTEN:
-            self._waking_since = now
-
-    def _woke(self, now: float) -> None:
-        self._departed_at = now
-        if self._waking_since is not None and self.queue:
-            self.cold_start(now - self._waking_since)
-        self._waking_since = None
-
-    def _note_departure(self, now: float) -> None:
-        turnover = max(EVIDENCE, self.slots)
-        self._departures = min(self._departures + 1, turnover)
-        self._gap += (now - self._departed_at - self._gap) / self._departures
-        self._departed_at = now

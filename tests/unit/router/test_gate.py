@@ -83,7 +83,7 @@ def test_two_revisions_of_a_function_share_one_room() -> None:
 
 def test_a_request_that_cannot_make_its_deadline_is_refused_with_the_rest_of_the_cold_start() -> None:
     cold = gate()
-    cold.cold_start(10.0)
+    cold.estimate.cold_start(10.0)
     assert cold.arrive("patient", 0.0, 60.0) is WAIT
     assert cold.arrive("hasty", 2.0, 5.0) == Refusal(Reason.DEADLINE, 8.0)
     assert cold.arrive("later", 7.0, 11.0) is WAIT
@@ -91,16 +91,9 @@ def test_a_request_that_cannot_make_its_deadline_is_refused_with_the_rest_of_the
 
 def test_a_refused_request_starts_the_waking_so_that_a_function_is_never_refused_for_ever() -> None:
     cold = gate()
-    cold.cold_start(90.0)
+    cold.estimate.cold_start(90.0)
     assert cold.arrive("a", 0.0, 60.0) == Refusal(Reason.DEADLINE, 90.0)
     assert cold.arrive("b", 40.0, 100.0) is WAIT
-
-
-def test_one_slow_cold_start_does_not_count() -> None:
-    cold = gate()
-    for seconds in (1.0, 90.0, 1.2, 1.1):
-        cold.cold_start(seconds)
-    assert cold.expected_wait(0.0) == 1.2
 
 
 def test_cold_starts_are_observed_by_the_gate_itself() -> None:
@@ -128,22 +121,13 @@ def test_nobody_is_refused_for_the_pace_before_one_turnover_of_the_slots() -> No
     busy = gate(slots=10)
     for n in range(20):
         busy.arrive(str(n), 0.0, 60.0)
-    for n in range(9):  # ten requests of 30 s that began together end together: the first gap is 30 s, the others none
+    for n in range(9):
         busy.leave(30.0 + n / 1000)
     assert busy.arrive("x", 30.1, 40.0) is WAIT
     busy.leave(30.2)
-    assert busy.expected_wait(30.2) == pytest.approx(3.02 * 2)
-
-
-def test_a_wake_that_brought_nothing_is_forgotten_after_a_while() -> None:
-    cold = gate()
-    cold.arrive("a", 0.0, 60.0)
-    cold.expire(60.0)
-    cold.arrive("b", 1000.0, 1060.0)
-    cold.resize(1, 1003.0)
-    cold.leave(1004.0)
-    cold.resize(0, 1005.0)
-    assert cold.expected_wait(1005.0) == 3.0
+    answer = busy.arrive("y", 30.2, 35.0)
+    assert isinstance(answer, Refusal)
+    assert answer.retry_after == pytest.approx(3.02 * 2)
 
 
 def test_whoever_is_late_gets_no_slot_and_is_told_by_expire() -> None:
@@ -177,6 +161,17 @@ def test_evicted_waiters_keep_order_and_deadline_among_those_of_the_other_gate()
     assert (old.present, new.present, room.waiting) == (0, 3, 3)
     assert new.expire(10.0) == ["a"]
     assert new.resize(5, 11.0) == ["b", "c"]
+
+
+def test_a_cold_start_is_counted_from_who_came_after_the_others_went_to_another_gate() -> None:
+    cold = gate()
+    cold.arrive("a", 0.0, 60.0)
+    cold.evict(10.0)
+    cold.arrive("b", 20.0, 60.0)
+    cold.resize(1, 23.0)
+    cold.leave(24.0)
+    cold.resize(0, 25.0)
+    assert cold.expected_wait(25.0) == 3.0
 
 
 def test_the_evicted_stand_where_their_age_puts_them() -> None:
