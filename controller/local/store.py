@@ -1,6 +1,7 @@
 """Keeps Function documents in SQLite, one row each, as the JSON that the API shows; survives kill -9.
 
-Called from one thread, the event loop's: a call takes 10 to 60 us, a change of a spec an fsync more.
+Called from one thread, the event loop's: a call takes 10 to 60 us, a change of a spec an fsync more. A full disk refuses what
+is new, but not a function's end: that makes room, and there is a reserve for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 
 from controller.documents import applied
 from controller.errors import StoreFailed
+from controller.local.reserve import Reserve
 from controller.model import Function, FunctionSpec, FunctionStatus, Revision
 
 Document = TypeVar("Document", Function, Revision)
@@ -35,6 +37,7 @@ CREATE TABLE revisions (
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # the second where it is a quota that is used up
 _PUT = "INSERT INTO functions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET document = excluded.document"
 _PUT_REVISION = """
 INSERT INTO revisions SELECT project, name, ?, ?, ? FROM functions WHERE project = ? AND name = ?
@@ -49,6 +52,7 @@ class LocalFunctionStore:
         """Open or make the file (0600: environments hold secrets). Raises StoreFailed."""
         self._path, self._clock = path, clock
         self._watchers: list[Callable[[str, str], None]] = []
+        self._reserve = Reserve(path.with_name(f"{path.name}-reserve"))
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -56,6 +60,7 @@ class LocalFunctionStore:
         try:
             with self._translated():
                 self._prepare()
+            self._reserve.fill()
         except StoreFailed:
             self._db.close()
             raise
@@ -85,12 +90,13 @@ class LocalFunctionStore:
 
     async def mark_deleting(self, project: str, name: str) -> bool:
         if before := self.get(project, name):
-            self._keep(replace(before, deleting=True), before, durable=True)
+            self._keep(replace(before, deleting=True), before, durable=True, must=True)
         return before is not None
 
     async def remove(self, project: str, name: str) -> None:
         if self.get(project, name):
-            self._write("DELETE FROM functions WHERE project = ? AND name = ?", project, name)
+            self._write("DELETE FROM functions WHERE project = ? AND name = ?", project, name, must=True)
+            self._reserve.fill()
             self._tell(project, name)
 
     def watch(self, changed: Callable[[str, str], None]) -> None:
@@ -118,10 +124,10 @@ class LocalFunctionStore:
                 f"{self._path} was written by another version (schema {version}, this one has {_VERSION}): use that one"
             )
 
-    def _keep(self, function: Function, before: Function | None, durable: bool) -> Function:
+    def _keep(self, function: Function, before: Function | None, durable: bool, must: bool = False) -> Function:
         if function != before:
             document = msgspec.json.encode(function).decode()
-            self._write(_PUT, function.project, function.name, document, durable=durable)
+            self._write(_PUT, function.project, function.name, document, durable=durable, must=must)
             self._tell(function.project, function.name)
         return function
 
@@ -133,11 +139,21 @@ class LocalFunctionStore:
         with self._translated():
             return [row[0] for row in self._db.execute(query, values)]
 
-    def _write(self, statement: str, *values: object, durable: bool = True) -> None:
-        """One statement, one transaction; without `durable` a power cut (not a kill) may lose it, and saves the fsync."""
+    def _write(self, statement: str, *values: object, durable: bool = True, must: bool = False) -> None:
+        """One statement, one transaction; without `durable` a power cut (not a kill) may lose it, and saves the fsync.
+
+        With `must` it has the reserve where the disk is full.
+        """
         with self._translated():
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._db.execute(statement, values)
+            while True:
+                try:
+                    self._db.execute(statement, values)
+                except sqlite3.OperationalError as error:
+                    if must and error.sqlite_errorcode & 0xFF in _NO_ROOM and self._reserve.give():
+                        continue
+                    raise
+                break
 
     def _decoded(self, document: str, kind: type[Document]) -> Document:
         try:

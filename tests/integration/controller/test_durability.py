@@ -9,11 +9,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.errors import BadSource, StoreFailed
+from controller.local.reserve import PIECE, SIZE
 from controller.local.sources import LocalSourceStore
 from controller.local.store import LocalFunctionStore
 from controller.model import FunctionStatus
@@ -54,12 +57,53 @@ def test_a_store_opened_again_has_all_functions_and_is_for_its_owner_only(tmp_pa
     store = LocalFunctionStore(path)
     asyncio.run(store.apply("default", "f", spec(env={"SECRET": "x"})))
     asyncio.run(store.set_status("default", "f", FunctionStatus(revision="f-00001")))
-    assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()] == [0o600] * 3  # the file, its log and index
+    assert [stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()] == [
+        0o600
+    ] * 4  # the file, its log, index and reserve
     before = store.list()
     store.close()
     again = LocalFunctionStore(path)
     assert again.list() == before
     again.close()
+
+
+class FullDisk:
+    """A database whose disk takes no write as long as the reserve beside it is larger than `most` bytes."""
+
+    def __init__(self, db: sqlite3.Connection, reserve: Path, most: int) -> None:
+        self._db, self._reserve, self.most = db, reserve, most
+        self.close = db.close
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        if statement.startswith(("INSERT", "DELETE")) and self._reserve.stat().st_size > self.most:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return self._db.execute(statement, values)
+
+
+def test_a_full_disk_refuses_what_is_new_but_not_a_functions_end(tmp_path: Path) -> None:
+    store, reserve = LocalFunctionStore(tmp_path / "f.db"), tmp_path / "f.db-reserve"
+    asyncio.run(store.apply("default", "f", spec()))
+    assert reserve.stat().st_size == SIZE
+    full = FullDisk(store._db, reserve, most=SIZE - 2 * PIECE)
+    store._db = full  # type: ignore[assignment]
+    for new in (store.apply("default", "g", spec()), store.set_status("default", "f", FunctionStatus(replicas=1))):
+        with pytest.raises(StoreFailed, match="disk is full"):
+            asyncio.run(new)
+    assert reserve.stat().st_size == SIZE
+    assert asyncio.run(store.mark_deleting("default", "f"))
+    assert reserve.stat().st_size == full.most, "no more is let go than is needed"
+    asyncio.run(store.remove("default", "f"))
+    assert (store.list(), reserve.stat().st_size) == ([], SIZE), "and it is taken again where there is room"
+
+    full.most = SIZE
+    asyncio.run(store.apply("default", "f", spec()))
+    full.most = -1
+    with pytest.raises(StoreFailed, match="disk is full"):
+        asyncio.run(store.mark_deleting("default", "f"))
+    assert reserve.stat().st_size == 0
+    store.close()
 
 
 def test_a_file_that_is_no_database_or_of_a_later_version_stops_the_start_in_words(tmp_path: Path) -> None:
