@@ -11,6 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     entry: str  # file in app/ that holds the handler, "" when a command starts it
     seconds: float  # that the build took
     log: tuple[str, ...] = ()
+    dependencies: str = ""  # key of what is installed in it (dependencies.key), "" when it is for no other
+    installed: float = 0.0  # unix seconds: when that was
 
 
 class Artifacts:
@@ -57,6 +60,12 @@ class Artifacts:
             return msgspec.json.decode((self.path(digest) / "build.json").read_bytes(), type=Note)
         except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
             return None
+
+    def lender(self, dependencies: str, since: float) -> str:
+        """The artifact with the dependencies of this key that were installed last, not before `since`; "" when there is none."""
+        notes = {folder.name: self.note(folder.name) for folder in self._builds.glob("[!.]*")}
+        found = [(note.installed, name) for name, note in notes.items() if note and note.dependencies == dependencies]
+        return max((each for each in found if each[0] >= since), default=(0.0, ""))[1]
 
     def unpack(self, source: str) -> Path:
         """A fresh unfinished folder with the source ("sha256:<hex>") in `app/`. Raises SourceMissing."""
@@ -95,10 +104,14 @@ class Artifacts:
             self.discard(folder)
 
     def keep(self, digests: set[str]) -> list[str]:
-        """Remove all artifacts but these; returns what was removed."""
+        """Remove all artifacts but these; returns what was removed. Each is out of sight first: who copies from it notices."""
         gone = [folder.name for folder in self._builds.glob("[!.]*") if folder.name not in digests]
         for digest in gone:
-            self.discard(self.path(digest))
+            aside = self._builds / f"{_UNFINISHED}{digest}"
+            self.discard(aside)
+            with suppress(OSError):
+                self.path(digest).rename(aside)
+            self.discard(aside)
         return gone
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from controller.laps import Laps
-from controller.local import artifacts, orphans, toolchain
+from controller.local import artifacts, dependencies, orphans, toolchain
 from controller.local.artifacts import Artifacts, Note, SourceMissing
 from controller.local.entry import entry_file
 from controller.local.failures import BuildFailed, explain
@@ -21,6 +21,7 @@ from controller.local.toolchain import RuntimeUnavailable, Toolchain
 from controller.model import Function
 from controller.ports import BuildResult
 from controller.shared_builds import LOG_LINES, Progress, SharedBuilds, Told
+from runtimes.catalog import RUNTIMES
 
 VERSION = "1"  # of what is made of a source: raise it, and everything is built anew
 MAY_PASS = frozenset({"RegistryUnavailable", "Timeout", "DiskFull"})  # failures that another try may not meet
@@ -88,6 +89,8 @@ class LocalBuilder:
             entry=build.found,
             seconds=seconds,
             log=tuple(build.told.log),
+            dependencies=build.dependencies if dependencies.plain(build.packages(folder / "app"), build.tools.runtime) else "",
+            installed=build.installed,
         )
         self._artifacts.publish(folder, build.digest, note)
 
@@ -99,7 +102,30 @@ class LocalBuilder:
         for step in steps_for(app, build.found, build.tools, self._caches):
             build.step = step.name
             build.laps.turn(step.kind, time.monotonic())
-            await self._step(build, step, app)
+            if not (step.kind == "dependencies" and await self._taken(build, app)):
+                await self._step(build, step, app)
+
+    async def _taken(self, build: _Build, app: Path) -> bool:
+        """Whether the dependencies could be copied from an artifact that has the same. Else they are to be installed."""
+        build.dependencies = await asyncio.to_thread(dependencies.key, app, build.tools, self._env)
+        build.installed = time.time()
+        lender = build.dependencies and await asyncio.to_thread(
+            self._artifacts.lender, build.dependencies, build.installed - dependencies.FRESH
+        )
+        if not lender:
+            return False
+        packages = build.packages(app)
+        copying = ("cp", "-pPR", str(build.packages(self._artifacts.app(lender))), str(packages))
+        try:
+            whole = await self._step(build, Step("dependencies as before", copying, optional=True), app)
+        except OSError:  # there is no `cp`
+            return False
+        note = self._artifacts.note(lender)  # None: it was pruned meanwhile, and what was copied may not be all
+        if whole and note:
+            build.installed = note.installed
+            return True
+        await asyncio.to_thread(self._artifacts.discard, packages)
+        return False
 
     def _environment(self, tools: Toolchain, step: Step, scratch: Path) -> dict[str, str]:
         """What install scripts call is what runs the function: its program comes first on the PATH.
@@ -111,7 +137,8 @@ class LocalBuilder:
         temporary = dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(scratch))
         return {**self._env, **self._marker, **temporary, **step.env, "PATH": os.pathsep.join(path)}
 
-    async def _step(self, build: _Build, step: Step, app: Path) -> None:
+    async def _step(self, build: _Build, step: Step, app: Path) -> bool:
+        """Whether it was done; False only of an optional one. Raises BuildFailed."""
         build.told.say(f"{step.name} …")
         written: deque[str] = deque(maxlen=LOG_LINES)
         splitter = LineSplitter()
@@ -131,6 +158,7 @@ class LocalBuilder:
             await asyncio.shield(child.close())
         if code and not step.optional:
             raise explain(step.name, describe(code), list(written))
+        return not code
 
 
 class _Build:
@@ -141,6 +169,11 @@ class _Build:
         self.found = ""  # the entry, once the source is unpacked
         self.step = "unpack"
         self.laps = Laps("unpack", time.monotonic())
+        self.dependencies, self.installed = "", 0.0  # as in artifacts.Note
+
+    def packages(self, app: Path) -> Path:
+        """Where dependencies go in a function's folder."""
+        return app / RUNTIMES[self.tools.runtime].packages
 
 
 def _failed(error: Exception, build: _Build, seconds: float, limit: float) -> BuildResult:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from controller.kube.build.facts import Facts
+from controller.facts import Facts
 from controller.kube.build.settings import BuildSettings
 
 FORMAT = "1"  # of what is made of a source: raise it, and everything is built anew

@@ -21,8 +21,8 @@ import msgspec
 from controller import archive, tarball
 from controller.documents import rfc3339
 from controller.errors import StoreFailed
+from controller.facts import Facts, facts
 from controller.kube.build import names
-from controller.kube.build.facts import Facts, facts
 from controller.kube.build.names import MANAGER
 from controller.kube.build.registry import Registry, RegistryError
 from controller.kube.build.settings import BuildSettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -143,10 +144,15 @@ def test_npm_ci_installs_what_the_lock_says_and_writes_nothing_outside_the_data_
     with registry() as url:
         files = {"index.js": "require('tiny')", "package.json": PACKAGE, "package-lock.json": lock(url)}
         result, told = run_build(data, make_function(data, files, runtime="node"), HOME=str(home), npm_config_registry=url)
+        changed = make_function(data, {**files, "index.js": "require('tiny') // again"}, runtime="node")
+        again, told_again = run_build(data, changed, HOME=str(home), npm_config_registry=url)
 
-    assert result.reason == "", result.message
+    assert result.reason == again.reason == "", result.message + again.message
     assert "npm ci …" in told
-    assert (data / "builds" / result.artifact / "app" / "node_modules" / "tiny" / "index.js").exists()
+    assert told_again == ["check of index.js …", "dependencies as before …"], "the lock is the same"
+    for each in (result, again):
+        assert (data / "builds" / each.artifact / "app" / "node_modules" / "tiny" / "index.js").exists()
+    assert result.artifact != again.artifact
     assert list(home.iterdir()) == []
 
 
@@ -180,14 +186,22 @@ def test_temporary_files_of_a_build_lie_beside_it_and_are_gone_afterwards(data: 
 def test_pip_installs_beside_the_code_and_writes_nothing_outside_the_data_folder(data: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    with registry() as url:
-        function = make_function(
-            data, {"main.py": "import tiny\n", "requirements.txt": "tiny\n", "email.py": "raise SystemError"}
-        )
-        result, _ = run_build(data, function, HOME=str(home), PATH="/usr/bin:/bin", PIP_INDEX_URL=f"{url}/simple")
+    files = {"main.py": "import tiny\n", "requirements.txt": "tiny\n", "email.py": "raise SystemError"}
 
-    assert result.reason == "", result.message
-    assert (data / "builds" / result.artifact / "app" / ".packages" / "tiny.py").exists()
+    def installed(url: str, **more: str) -> tuple[Path, list[str]]:
+        function = make_function(data, files | more)
+        result, told = run_build(data, function, HOME=str(home), PATH="/usr/bin:/bin", PIP_INDEX_URL=f"{url}/simple")
+        assert result.reason == "", result.message
+        return data / "builds" / result.artifact / "app" / ".packages", told
+
+    with registry() as url:
+        packages, _ = installed(url)
+        assert (packages / "tiny.py").exists()
+        shutil.rmtree(packages)
+        again, told = installed(url, more="")
+
+    assert told[-2:] == ["dependencies as before …", "pip install …"], "what cannot be copied is installed"
+    assert (again / "tiny.py").exists()
     assert list(home.iterdir()) == []
 
 

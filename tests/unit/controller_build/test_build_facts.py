@@ -7,7 +7,7 @@ import json
 import pytest
 
 from controller.archive import File
-from controller.kube.build.facts import WHOLE, facts
+from controller.facts import WHOLE, facts
 
 
 def tree(**files: bytes | str) -> dict[str, File]:

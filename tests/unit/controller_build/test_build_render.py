@@ -9,8 +9,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from controller.facts import Facts
 from controller.kube.build import names, render
-from controller.kube.build.facts import Facts
 from controller.kube.build.names import Recipe
 from controller.kube.build.render import Task
 from controller.kube.build.settings import BuildSettings, problems

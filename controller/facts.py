@@ -15,14 +15,15 @@ import msgspec
 from controller.archive import Tree
 
 DOCKERFILE = "Dockerfile"
+NATIVE = "binding.gyp"  # npm compiles a package that has one
 WHOLE = "*"  # installing may need any file
 MANIFEST_BYTES = 4 << 20  # a manifest beyond that is not looked into
 
-_NPM_FILES = ("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc")
+NPM_FILES = ("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc")
 _NPM_HOOKS = {"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"}
 _NPM_DEPENDENCIES = ("dependencies", "optionalDependencies", "devDependencies", "peerDependencies")
 _ELSEWHERE = re.compile(r"(file:|link:|workspace:|[.~]{0,2}/)")  # a dependency that is a path
-_PIP_FILES = ("requirements.txt",)
+PIP_FILES = ("requirements.txt",)
 _PIP_ALONE = re.compile(
     r"(--(index-url|extra-index-url|trusted-host|no-binary|only-binary|prefer-binary|pre|no-index|require-hashes|hash)\b|-i\b)"
 )
@@ -46,11 +47,11 @@ def facts(tree: Tree) -> Facts:
 
 
 def _npm(tree: Tree) -> tuple[str, ...]:
-    present = tuple(name for name in _NPM_FILES if name in tree)
+    present = tuple(name for name in NPM_FILES if name in tree)
     if "package.json" not in present or any(path.startswith("node_modules/") for path in tree):
         return ()
     links = any(tree[name].link for name in present)
-    return (WHOLE,) if links or "binding.gyp" in tree or _npm_looks_around(tree) else present
+    return (WHOLE,) if links or NATIVE in tree or _npm_looks_around(tree) else present
 
 
 def _npm_looks_around(tree: Tree) -> bool:
@@ -72,15 +73,15 @@ def _versions(package: dict[str, Any]) -> Iterator[str]:
 
 
 def _locked_elsewhere(tree: Tree) -> bool:
-    return any(b'"file:' in tree[name].content or b'"link"' in tree[name].content for name in _NPM_FILES[1:3] if name in tree)
+    return any(b'"file:' in tree[name].content or b'"link"' in tree[name].content for name in NPM_FILES[1:3] if name in tree)
 
 
 def _pip(tree: Tree) -> tuple[str, ...]:
-    name = _PIP_FILES[0]
+    name = PIP_FILES[0]
     if name not in tree:
         return ()
     lines = tree[name].content.decode("utf-8", "replace").replace("\\\n", " ").splitlines()
-    return (WHOLE,) if tree[name].link or any(map(_pip_looks_around, lines)) else _PIP_FILES
+    return (WHOLE,) if tree[name].link or any(map(_pip_looks_around, lines)) else PIP_FILES
 
 
 def _pip_looks_around(line: str) -> bool:
