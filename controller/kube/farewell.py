@@ -22,10 +22,10 @@ from controller.kube.names import FINALIZER, MANAGER
 from controller.kube.objects import FUNCTIONS, Kept
 from kube.access import BadAccess
 from kube.client import Client
+from kube.config import access_to
 from kube.errors import Conflict, KubeError, NotFound
 from kube.resource import LEASES, SECRETS, Resource
 from kube.watch import Scope
-from kube.way import access_to
 
 log = logging.getLogger(__name__)
 

@@ -15,16 +15,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from starlette.routing import BaseRoute
 
 from controller.kube.admission.mount import Addresses, admitting
-from controller.kube.build.room import building
+from controller.kube.build.parts import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.control import Builds, Control, LostLease
 from controller.kube.names import MANAGER
+from controller.kube.no_builds import NoBuilds
 from controller.kube.settings import Settings, load, load_builds
-from controller.kube.without import NoBuilds
 from controller.metrics import ControllerMetrics
 from kube.access import BadAccess
 from kube.client import Client
-from kube.way import access_to
+from kube.config import access_to
 from router import admin
 from router.listening import bind, name_of
 from router.options import BadSetting, add_flags, given
@@ -79,8 +79,8 @@ async def builds_of(client: Client, settings: BuildSettings | None) -> AsyncIter
         none = NoBuilds()
         yield Builds(none, none)
         return
-    async with building(client, settings) as room:
-        yield Builds(room.builder, room.sources, room.builder.detach, room.handover.routes, room.builder.key)
+    async with building(client, settings) as parts:
+        yield Builds(parts.builder, parts.sources, parts.builder.detach, parts.handover.routes, parts.builder.key)
 
 
 async def _until(stop: asyncio.Event, control: Control, detach: Callable[[], None]) -> None:

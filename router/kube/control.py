@@ -19,7 +19,7 @@ from kube.recorder import Recorder as Events
 from kube.reflector import State
 from kube.resource import ENDPOINT_SLICES, NAMESPACES, SERVICES
 from router.kube.catalog import Catalog, Naming
-from router.kube.company import Company
+from router.kube.fleet import Fleet
 from router.kube.interceptor import Interceptor
 from router.kube.metrics import Reading
 from router.kube.model import Fault, Translation
@@ -65,9 +65,9 @@ class Control:
         )
         self.interceptor = Interceptor(client, self.catalog, self.leadership, settings, port, self._tell)
         self._recorder: Recorder[RouteKey] = Recorder()
-        self.company = Company(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership, terms)
-        membership = self.company.membership
-        self.sharing = Sharing(membership, self.catalog.entries, plane, self.company.lists) if membership else None
+        self.fleet = Fleet(settings.service, self.catalog.slices, exchange, who, self._recorder, self.leadership, terms)
+        membership = self.fleet.membership
+        self.sharing = Sharing(membership, self.catalog.entries, plane, self.fleet.lists) if membership else None
         self.reach = Reach()
         self.scaler = KubeScaler(
             client, self.catalog, plane, self.leadership, membership, self.reach, self._spawn, self._tell_owner
@@ -96,7 +96,7 @@ class Control:
                 group.create_task(informer.run(), name=f"informer {informer.resource.plural}")
             group.create_task(self.events.run(), name="events")
             group.create_task(self.leadership.run(), name="lease")
-            group.create_task(self.company.run(), name="exchange between routers")
+            group.create_task(self.fleet.run(), name="exchange between routers")
             if self.sharing is not None:
                 group.create_task(self.sharing.run(), name="sharing of hard limits")
             for informer in informers:
@@ -117,7 +117,7 @@ class Control:
     def amiss(self) -> list[str]:
         """What keeps it from following the cluster."""
         now = time.monotonic()
-        words = self.company.amiss()
+        words = self.fleet.amiss()
         if self._restored and not self.catalog.synced:
             words.append(f"serving {self._restored} routes of a snapshot until the API server answers")
         for informer in self._informers():
@@ -143,7 +143,7 @@ class Control:
             ("write_failures_total", ""): float(self.scaler.writes.failures),
             ("unreachable", ""): float(self.reach.count()),
         }
-        found.update(self.company.reading())
+        found.update(self.fleet.reading())
         if self.sharing is not None:
             found["slots", ""] = float(self.sharing.held())
             found["slot_changes_total", ""] = float(self.sharing.changes)
@@ -183,8 +183,8 @@ class Control:
         """Routes to scale. Samples are taken whether we lead or not: who comes to lead knows the last minute."""
         now = time.monotonic()
         unreachable = self._plane.unreachable()
-        self.company.tick(now, self._plane.samples(), unreachable)
-        self.reach.note(unreachable, self.company.unreachable(now))
+        self.fleet.tick(now, self._plane.samples(), unreachable)
+        self.reach.note(unreachable, self.fleet.unreachable(now))
         if not self.leadership.leading:
             return
         for key, entry in self.catalog.entries.items():

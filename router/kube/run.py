@@ -15,12 +15,12 @@ from starlette.applications import Starlette
 
 from kube.access import BadAccess
 from kube.client import Client
-from kube.way import access_to
+from kube.config import access_to
 from router import admin
 from router.dataplane import DataPlane
 from router.interpreter import announce
-from router.kube.company import HERE
 from router.kube.control import Control
+from router.kube.fleet import HERE
 from router.kube.metrics import KubeMetrics
 from router.kube.names import MANAGER
 from router.kube.peers.ports import Exchange

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from controller.kube.build.jobs import JOBS
-from controller.kube.build.room import building
+from controller.kube.build.parts import building
 from controller.kube.build.settings import BuildSettings
 from kube.errors import NotFound
 from kube.resource import NAMESPACES, PODS, SECRETS
@@ -78,8 +78,8 @@ def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_w
     async def scenario(o: Operated) -> None:
         o.place.world.tidy = False  # its namespace goes while the next test runs
         async with builds(o) as settings:
-            async with building(o.client, settings) as room:
-                source = await room.sources.put({"index.js": HANDLER, "noise": os.urandom(40 << 20)})
+            async with building(o.client, settings) as parts:
+                source = await parts.sources.put({"index.js": HANDLER, "noise": os.urandom(40 << 20)})
             controller = await o.controller(*flags(settings, port))
             router = await o.router()
             spec = {"runtime": "node", "source": source, "scaling": {"idleGrace": 60}}
@@ -115,8 +115,8 @@ def test_a_source_of_40_mib_becomes_a_function_though_the_controller_is_killed_w
 def test_a_source_that_cannot_be_built_says_so_in_the_functions_status(tmp_path: Path) -> None:
     async def scenario(o: Operated) -> None:
         async with builds(o) as settings:
-            async with building(o.client, settings) as room:
-                source = await room.sources.put({"Dockerfile": b"FROM busybox:stable\nRUN echo no luck today; exit 7\n"})
+            async with building(o.client, settings) as parts:
+                source = await parts.sources.put({"Dockerfile": b"FROM busybox:stable\nRUN echo no luck today; exit 7\n"})
             first = await o.controller(*flags(settings, 0))
             spec = {"runtime": "dockerfile", "source": source}
             await o.client.apply(FUNCTIONS, "unlucky", {"spec": spec}, "kubectl", o.namespace, force=True)

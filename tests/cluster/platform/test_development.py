@@ -27,7 +27,7 @@ def pod(image: str) -> dict[str, Any]:
     spec = chart.only(chart.render(values), "Deployment", "cloudbase-router")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     left = {key: value for key, value in container.items() if not key.endswith("Probe")}
-    left |= {"args": ["cloudbase.again", "http.server", "8080"]}
+    left |= {"args": ["cloudbase.reload", "http.server", "8080"]}
     spec |= {"serviceAccountName": "default", "automountServiceAccountToken": False, "containers": [left]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "edited"}, "spec": spec}
 

@@ -19,8 +19,8 @@ from controller.kube.build.builder import KubeBuilder
 from controller.kube.build.handover import Handover
 from controller.kube.build.jobs import JOBS
 from controller.kube.build.names import BUILD
+from controller.kube.build.parts import building
 from controller.kube.build.registry import Registry
-from controller.kube.build.room import building
 from controller.kube.build.settings import BuildSettings
 from controller.kube.build.sources import KubeSourceStore
 from controller.model import Function, FunctionSpec
@@ -165,9 +165,9 @@ async def with_settings(client: Client, settings: BuildSettings) -> AsyncIterato
     """Another builder in the same namespace: as after a restart of the controller, or with settings that differ."""
     async with serving() as (url, mount):
         settings = settings if settings.handover else replace(settings, handover=url)
-        async with building(client, settings) as room:
-            mount(room.handover.app)
-            yield World(client, settings, room.registry, room.sources, room.builder, room.handover)
+        async with building(client, settings) as parts:
+            mount(parts.handover.app)
+            yield World(client, settings, parts.registry, parts.sources, parts.builder, parts.handover)
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ def test_files_are_copied_to_where_processes_run_that_start_anew() -> None:
     for part in ("router", "controller"):
         pod = only(manifests, "Deployment", f"cloudbase-{part}")["spec"]["template"]["spec"]
         (container,), (before,) = pod["containers"], pod["initContainers"]
-        assert container["args"] == ["cloudbase.again", part, "--kube"]
+        assert container["args"] == ["cloudbase.reload", part, "--kube"]
         assert before["command"] == ["cp", "-a", "/app", "/code"] and "WORKDIR /app" in dockerfile
         assert container["workingDir"] == "/code/app" and {"name": "code", "mountPath": "/code"} in container["volumeMounts"]
         assert container["securityContext"]["readOnlyRootFilesystem"]
@@ -49,7 +49,7 @@ def test_files_are_copied_to_where_processes_run_that_start_anew() -> None:
 
 
 def test_without_development_nothing_of_it_is_there() -> None:
-    assert "/code" not in str(render()) and "cloudbase.again" not in str(render())
+    assert "/code" not in str(render()) and "cloudbase.reload" not in str(render())
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:" + "a" * 64], ids=["built here", "pushed"])

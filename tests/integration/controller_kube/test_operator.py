@@ -12,9 +12,9 @@ import pytest
 
 from controller.errors import Conflict
 from controller.kube.control import Builds, Control, LostLease
+from controller.kube.no_builds import NoBuilds
 from controller.kube.objects import DEPLOYMENTS, FUNCTIONS, PODS, REVISIONS, SERVICES
 from controller.kube.settings import Settings
-from controller.kube.without import NoBuilds
 from controller.model import FunctionSpec, Scaling, Share
 from kube.client import Client
 from kube.errors import NotFound

@@ -65,8 +65,8 @@ class Town:
 
     @staticmethod
     def heard(control: Control) -> set[str]:
-        assert control.company.membership is not None
-        return {member.partition("@")[0] for member in control.company.membership.roster.members}
+        assert control.fleet.membership is not None
+        return {member.partition("@")[0] for member in control.fleet.membership.roster.members}
 
     async def end(self, number: int) -> None:
         self.tasks[number - 1].cancel()

@@ -133,7 +133,7 @@ async def town(folder: Path, concurrency: int, workers: int) -> AsyncIterator[To
         try:
             for _ in range(2):
                 await found.member()
-            memberships = [one.control.company.membership for one in found.members]
+            memberships = [one.control.fleet.membership for one in found.members]
             await until(lambda: all(len(one.roster.members) == 2 and not one.roster.young() for one in memberships if one))
             yield found
         finally:

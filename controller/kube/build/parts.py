@@ -20,7 +20,7 @@ from kube.resource import SECRETS
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Parts:
     """Two ports of the controller, and `handover.routes`, to be served without authentication at `settings.handover`."""
 
     registry: Registry
@@ -30,7 +30,7 @@ class Room:
 
 
 @asynccontextmanager
-async def building(client: Client, settings: BuildSettings) -> AsyncIterator[Room]:
+async def building(client: Client, settings: BuildSettings) -> AsyncIterator[Parts]:
     """Builds can be asked for inside of this; what goes on outside of it, see `KubeBuilder.detach`."""
     host = settings.registry.partition("/")[0]
     registry = Registry(host, credentials(client, settings), insecure=settings.insecure, ca=settings.registry_ca)
@@ -38,7 +38,7 @@ async def building(client: Client, settings: BuildSettings) -> AsyncIterator[Roo
     builder = KubeBuilder(client, settings, sources, registry, await asyncio.to_thread(recipes))
     following = asyncio.create_task(builder.run(), name="follow builds")
     try:
-        yield Room(registry, sources, builder, Handover(client, settings, registry, sources))
+        yield Parts(registry, sources, builder, Handover(client, settings, registry, sources))
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

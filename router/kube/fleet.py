@@ -1,4 +1,4 @@
-"""The other routers: seen in the routers' own Service, heard by an exchange, and whether all their samples are known."""
+"""The routers of one cluster: seen in their own Service, heard by an exchange, and whether the samples of all are known."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ OTHERS: Final = "others"  # routers whose samples are not known
 Slices = Callable[[str, str], Iterable[EndpointSlice]]  # of a Service by namespace and name
 
 
-class Company:
-    """Around one recorder. `await run()` in a task of your own.
+class Fleet:
+    """This router and the others, around one recorder. `await run()` in a task of your own.
 
     `service`: the routers' own Service as NAMESPACE/NAME, "" = not known; `exchange`: None = there is none.
     """

@@ -1,4 +1,4 @@
-"""`python -m cloudbase.again MODULE [ARGUMENT…]`: runs a module, anew whenever a Python file of the working folder changes.
+"""`python -m cloudbase.reload MODULE [ARGUMENT…]`: runs a module, anew whenever a Python file of the working folder changes.
 
 For `skaffold dev`, which copies edited files into running pods: a pod need not be replaced for them, only its process.
 """
@@ -46,7 +46,7 @@ class Runner:
             status = child.wait()
             if self._signal:
                 return status
-            print(f"cloudbase.again: {why}, it is started anew", flush=True)
+            print(f"cloudbase.reload: {why}, it is started anew", flush=True)
 
     def _watch(self, child: subprocess.Popen[bytes], seen: Snapshot) -> str:
         """Why the child is to be followed by another; "" when nothing is to follow."""

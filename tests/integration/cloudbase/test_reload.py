@@ -33,7 +33,7 @@ def test_it_runs_what_is_written_now_and_ends_with_its_child(tmp_path: Path) -> 
     program.write_text(CHILD.format("one"))
     (newer := tmp_path / "newer.py").touch()
     os.utime(newer, (time.time() + 1000,) * 2)
-    command = [sys.executable, "-m", "cloudbase.again", "program"]
+    command = [sys.executable, "-m", "cloudbase.reload", "program"]
     with subprocess.Popen(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}) as process:
         try:
             until(tmp_path, "one")
@@ -54,5 +54,5 @@ def test_it_runs_what_is_written_now_and_ends_with_its_child(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("arguments", "status"), [([], 2), (["--help"], 0)])
 def test_it_says_how_it_is_called(arguments: list[str], status: int) -> None:
-    done = subprocess.run([sys.executable, "-m", "cloudbase.again", *arguments], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == status and "cloudbase.again MODULE" in done.stdout + done.stderr
+    done = subprocess.run([sys.executable, "-m", "cloudbase.reload", *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == status and "cloudbase.reload MODULE" in done.stdout + done.stderr
