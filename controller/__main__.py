@@ -7,10 +7,10 @@ import sys
 
 
 def main() -> int:
-    """Exit status 2 without `--kube`, else as controller.kube.run.main."""
+    """Exit status 2 without `--kube`, 0 after `--help`, else as controller.kube.run.main."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     arguments = sys.argv[1:]
-    if "--kube" not in arguments:
+    if "--kube" not in arguments and not {"-h", "--help"} & {*arguments}:
         print("usage: python -m controller --kube [--help]; on one machine use `cloudbase dev`", file=sys.stderr)
         return 2
     from controller.api.cluster import routes

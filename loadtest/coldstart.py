@@ -35,7 +35,7 @@ PATIENCE = 30.0  # seconds for any start
 
 def main() -> int:
     """Measure, print, and exit with 0 only when the bound is kept."""
-    parser = argparse.ArgumentParser(prog="loadtest.coldstart", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m loadtest.coldstart", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind (default 15)")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder, platform(Path(folder)) as running:

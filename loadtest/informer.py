@@ -197,8 +197,10 @@ async def run(services: int, rate: int, seconds: float) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--services", type=int, default=10_000)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.informer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--services", type=int, default=10_000, help="how many there are, each with a slice (10,000)")
     parser.add_argument("--rate", type=int, default=500, help="changes a second while the delay is measured")
     parser.add_argument("--seconds", type=float, default=3.0, help="of these changes")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

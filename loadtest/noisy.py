@@ -1,17 +1,15 @@
 """A router with one worker and many routes, whose control process makes the noise that a large installation makes.
 
-    python -m loadtest.noisy LISTEN ADMIN FUNCTION ROUTES
-
 SIGUSR1 begins the noise, and the next one ends it: 200 table deltas and one scaling tick a second, each over all routes. /metrics
 answers on ADMIN at any time, as the real one does. Without noise the control process only waits.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import signal
-import sys
 import time
 from collections.abc import Iterator
 
@@ -107,6 +105,19 @@ async def serve(listen: str, admin_address: str, function: str, routes: int) -> 
     plane.close()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """From the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.noisy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("listen", help="where functions are called, as 127.0.0.1:8080")
+    parser.add_argument("admin", help="where /metrics is")
+    parser.add_argument("function", help="the address of the one replica that all routes lead to")
+    parser.add_argument("routes", type=int, help="how many there are")
+    asked = parser.parse_args()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+        runner.run(serve(asked.listen, asked.admin, asked.function, asked.routes))
+
+
+if __name__ == "__main__":
+    main()

@@ -69,7 +69,9 @@ def judge(outcomes: list[Outcome], peak: float, seconds: float, growth: float) -
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="overload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.overload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the overload (20)")
     parser.add_argument("--service", type=float, default=0.01, help="seconds that the function takes (0.01)")
     parser.add_argument("--times", type=float, default=10.0, help="offered load as a multiple of the peak (10)")

@@ -141,7 +141,9 @@ def noise_of(router: subprocess.Popen[bytes], admin: Address, scrapes: list[str]
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="quiet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.quiet", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--routes", type=int, default=10_000, help="routes (10000)")
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second (1000)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement (10)")

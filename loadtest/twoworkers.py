@@ -89,7 +89,9 @@ def _arrive(it: Stage, sockets: list[socket.socket], rate: float, seconds: float
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="twoworkers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.twoworkers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each of the four measurements (10)")
     parser.add_argument("--service", type=float, default=0.01, help="seconds that the function takes (0.01)")
     parser.add_argument("--share", type=float, default=0.7, help="offered load on both, as a share of the peak (0.7)")

@@ -1,14 +1,12 @@
 """A function stand-in with a fixed service time, which itself counts how many requests it has at once.
 
-    python -m loadtest.upstream SECONDS     prints the port that it listens on
-
 `/` answers "Hello, world!" after that many seconds; `/peak` tells the most that were ever in flight together, and forgets it.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
 
 HEAD_END = b"\r\n\r\n"
 
@@ -75,5 +73,14 @@ async def serve(seconds: float) -> None:
     await server.serve_forever()
 
 
+def main() -> None:
+    """From the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.upstream", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("seconds", type=float, help="that each request takes; the port is printed")
+    asyncio.run(serve(parser.parse_args().seconds))
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1])))
+    main()

@@ -97,12 +97,16 @@ def names_of(allowed: list[str]) -> Callable[[str], list[str]]:
 
 def _arguments() -> argparse.ArgumentParser:
     """The command line up to `--`."""
-    parser = argparse.ArgumentParser(prog="compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="do", required=True)
     installing = commands.add_parser("install", help="install the peers and compile the kit's programs")
     installing.add_argument("--needed", action="store_true", help="do nothing when all is there already")
     it = commands.add_parser(
-        "run", help="compare the router that COMMAND starts with the peers", usage="compare run [OPTIONS] [-- COMMAND...]"
+        "run",
+        help="compare the router that COMMAND starts with the peers",
+        usage="python -m loadtest.compare run [OPTIONS] [-- COMMAND...]",
     )
     every = [*SCENARIOS, IDLE]
     it.add_argument("--peers", type=names_of(list(PEERS)), default=DEFAULT_PEERS, help=f"of {','.join(PEERS)}")

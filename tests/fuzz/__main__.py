@@ -1,10 +1,8 @@
-"""`make fuzz`: atheris over target.py, beginning with the hostile corpus; Hypothesis where there is no atheris.
-
-python -m tests.fuzz SECONDS FOLDER          findings and the grown corpus are kept in FOLDER
-"""
+"""`make fuzz`: atheris over target.py, beginning with the hostile corpus; Hypothesis where there is no atheris."""
 
 from __future__ import annotations
 
+import argparse
 import random
 import sys
 import time
@@ -67,7 +65,11 @@ def with_hypothesis(seconds: int, folder: Path) -> None:
 
 def main() -> None:
     """Run the one that is there."""
-    seconds, folder = int(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("seconds", type=int, help="how long")
+    parser.add_argument("folder", type=Path, help="where findings and the grown corpus are kept")
+    asked = parser.parse_args()
+    seconds, folder = asked.seconds, asked.folder
     try:
         import atheris  # noqa: F401
     except ImportError:
