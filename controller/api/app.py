@@ -50,13 +50,26 @@ def create_app(
     functions = Functions(store, sources, limits or Limits(), scope, check, holder)
     streams = Streams(store, deployer, reconciler.progress, decisions, scope)
     releases = Releases(store, scope)
-    document = openapi.encoded(with_decisions=decisions is not None)
+    guard = Middleware(
+        Guard,
+        keeper=keeper,
+        hosts=hosts,
+        namespace=scope.usual,
+        exists=lambda namespace, name: store.get(namespace, name) is not None,
+    )
+    routes = _routes(functions, streams, releases, with_decisions=decisions is not None)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=problem.HANDLERS)
+
+
+def _routes(functions: Functions, streams: Streams, releases: Releases, with_decisions: bool) -> list[Route]:
+    """Every path with its methods, the API's own description included."""
+    document = openapi.encoded(with_decisions)
 
     async def described(request: Request) -> Response:
         return Response(document, media_type="application/json")
 
     one = f"{PREFIX}/functions/{{name}}"
-    routes = [
+    return [
         Route(f"{PREFIX}/functions", functions.list, methods=["GET"]),
         Route(one, _by_method(GET=functions.get, PUT=functions.put, DELETE=functions.delete), methods=["GET", "PUT", "DELETE"]),
         Route(f"{one}/logs", streams.logs, methods=["GET"]),
@@ -65,17 +78,9 @@ def create_app(
         Route(f"{one}/deploy", releases.deploy, methods=["POST"]),
         Route(f"{one}/rollback", releases.rollback, methods=["POST"]),
         Route(f"{one}/redeploy", releases.redeploy, methods=["POST"]),
-        *([Route(f"{one}/decisions", streams.decisions, methods=["GET"])] if decisions else []),
+        *([Route(f"{one}/decisions", streams.decisions, methods=["GET"])] if with_decisions else []),
         Route(f"{PREFIX}/openapi.json", described, methods=["GET"]),
     ]
-    guard = Middleware(
-        Guard,
-        keeper=keeper,
-        hosts=hosts,
-        namespace=scope.usual,
-        exists=lambda namespace, name: store.get(namespace, name) is not None,
-    )
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=problem.HANDLERS)
 
 
 def _by_method(**endpoints: Endpoint) -> Endpoint:
