@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 
 from router.settings import Settings
-from tests.integration.router.router_world import Origin, Wire, World
+from tests.integration.router.router_world import Origin, World
 
 SHORT = Settings(
     connect_timeout=0.15,
@@ -24,12 +23,6 @@ HALF = b"POST /fn/hello/x HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc"
 UPGRADE = b"GET /fn/hello/x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-
-
-def reset(wire: Wire) -> None:
-    """End a connection with a RST."""
-    wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wire.close()
 
 
 def read_by_router(world: World) -> None:

@@ -15,7 +15,6 @@ from tests.integration.faults.fault_world import (
     Hole,
     left,
     nothing_is_left,
-    reset,
 )
 from tests.integration.router.router_world import Origin, Wire, World
 
@@ -116,7 +115,7 @@ def test_a_client_that_resets_its_connection_leaves_nothing_behind(world: World,
     origin = world.origin()
     world.put(origin)
     client = stage(world, origin)
-    reset(client)
+    client.reset()
     assert nothing_is_left(world)
     if stage in AT_A_FUNCTION:
         origin.wires[-1].rest()  # returns: the function is told
@@ -143,7 +142,7 @@ def test_a_client_that_goes_while_its_function_is_connected_to_ends_the_attempt(
     origin.address = hole.address
     world.put(origin)
     client = asked(world, GET, "busy")
-    reset(client)
+    client.reset()
     assert nothing_is_left(world)
     assert world.call(lambda: len(world.plane.pool.open_now)) == 0
 
@@ -156,9 +155,9 @@ def test_whoever_waited_behind_a_client_that_went_goes_on(world: World) -> None:
     third = world.client()
     third.send(GET)
     assert world.settles(lambda: left(world).get("waiting") == 2)
-    reset(second)
+    second.reset()
     assert world.settles(lambda: left(world).get("waiting") == 1)
-    reset(first)
+    first.reset()
     function = origin.accept()
     function.head()
     function.send(OK)

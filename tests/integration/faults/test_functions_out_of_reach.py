@@ -18,7 +18,6 @@ from tests.integration.faults.fault_world import (
     no_more_connections,
     nothing_is_left,
     read_by_router,
-    reset,
 )
 from tests.integration.router.router_world import Origin, World
 
@@ -111,7 +110,7 @@ def test_a_post_on_a_connection_that_breaks_after_taking_it_is_502_and_not_sent_
     client.send(POST)
     taken = next(origin for origin in (first, second) if connected(origin))
     taken.wires[-1].until(b"abc")
-    reset(taken.wires[-1])
+    taken.wires[-1].reset()
     assert client.answer()[0].startswith(b"HTTP/1.1 502")
     assert no_more_connections(first, 0.05) and no_more_connections(second, 0.05)
     client.close()

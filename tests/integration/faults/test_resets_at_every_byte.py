@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.faults.fault_world import GET, OK, POST, left, no_more_connections, nothing_is_left, read_by_router, reset
+from tests.integration.faults.fault_world import GET, OK, POST, left, no_more_connections, nothing_is_left, read_by_router
 from tests.integration.router.router_world import Origin, Wire, World
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX-T: 1\r\n\r\n"
@@ -18,7 +18,7 @@ def break_off(world: World, wire: Wire, data: bytes, by_reset: bool) -> None:
         wire.send(data)
         read_by_router(world)
     if by_reset:
-        reset(wire)
+        wire.reset()
     else:
         wire.close()
 

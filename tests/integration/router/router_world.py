@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,6 +93,11 @@ class Wire:
 
     def close(self) -> None:
         self.sock.close()
+
+    def reset(self) -> None:
+        """End the connection with a RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def _more(self) -> None:
         more = self.sock.recv(65536)

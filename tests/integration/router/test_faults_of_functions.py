@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable
 
 import pytest
@@ -14,11 +13,6 @@ from tests.integration.router.router_world import KEY, Origin, Wire, World
 GET = b"GET /fn/hello/x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /fn/hello/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-def reset(wire: Wire) -> None:
-    wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wire.close()
 
 
 def begun(world: World, request: bytes) -> tuple[Wire, Origin, Wire]:
@@ -41,7 +35,7 @@ def warm(world: World) -> tuple[Wire, Origin, Wire]:
 
 def test_a_get_that_got_no_byte_of_an_answer_is_sent_again(world: World) -> None:
     client, origin, function = begun(world, GET)
-    reset(function)
+    function.reset()
     second = origin.accept()
     second.head()
     second.send(OK)
@@ -50,7 +44,7 @@ def test_a_get_that_got_no_byte_of_an_answer_is_sent_again(world: World) -> None
 
 def test_a_post_that_may_have_been_read_is_never_sent_again(world: World) -> None:
     client, origin, function = begun(world, POST)
-    reset(function)
+    function.reset()
     assert client.answer()[0].startswith(b"HTTP/1.1 502 ")
     origin.listener.settimeout(0.1)
     with pytest.raises(TimeoutError):
@@ -199,7 +193,7 @@ def test_a_response_that_stalls_is_cut_after_the_idle_timeout(world: World) -> N
 
 def test_a_function_learns_that_its_client_is_gone(world: World) -> None:
     client, _, function = begun(world, GET)
-    reset(client)
+    client.reset()
     assert function.ended()
     assert world.settles(lambda: world.present() == (0, 0))
 
