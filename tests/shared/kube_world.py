@@ -21,10 +21,12 @@ from kube.client import Client
 from kube.errors import NotFound
 from kube.fake.server import ApiServer
 from kube.kubeconfig import Kubeconfig
-from kube.resource import NAMESPACES, PODS
+from kube.model import Metadata
+from kube.resource import NAMESPACES, PODS, Resource
 from kube.watch import Scope
 
 LIMIT = 110.0  # seconds for one test; none should come near
+SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", Metadata, namespaced=True)
 OURS = {"cloudbase.dev/of-a-test": "yes"}  # of namespaces that may go when their test is no more
 REAL_LIMIT = 600.0  # the same over a real API server, which may be slow
 
@@ -186,6 +188,7 @@ async def real_world() -> AsyncIterator[World]:
         await client.create(NAMESPACES, {"metadata": {"name": name, "labels": OURS}})
         world = World(client, access, name, None)
         try:
+            await _settled(client, name)
             yield world
         finally:
             for wire in world.wires:
@@ -193,6 +196,16 @@ async def real_world() -> AsyncIterator[World]:
             await client.delete(NAMESPACES, name)
             if world.tidy:
                 await gone(client, name)
+
+
+async def _settled(client: Client, namespace: str) -> None:
+    """Wait until a new namespace has its default service account: without it, a pod is refused."""
+    while True:
+        try:
+            await client.get(SERVICE_ACCOUNTS, "default", namespace)
+            return
+        except NotFound:
+            await asyncio.sleep(0.02)
 
 
 async def gone(client: Client, namespace: str) -> None:

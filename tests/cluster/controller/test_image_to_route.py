@@ -51,6 +51,6 @@ def test_an_image_becomes_a_function_that_sleeps_and_wakes_and_goes_without_a_tr
         async def unknown() -> bool:
             return (await get(router.traffic, "/fn/hello/x")).status_code == 404
 
-        print(f"unknown to the router after {await o.eventually(unknown, 5):.2f} s more")
+        print(f"unknown to the router after {await o.eventually(unknown):.2f} s more")
 
     operated(scenario, tmp_path)

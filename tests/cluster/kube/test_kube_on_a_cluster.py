@@ -26,6 +26,7 @@ from kube.lease import Leadership
 from kube.reflector import Pace
 from kube.resource import CONFIG_MAPS, PODS, SERVICES, Resource
 from kube.watch import Scope
+from tests.cluster.shared.rights_in_force import in_force
 from tests.shared.kube_world import World, kubeconfig, real_world, run
 from tests.shared.waiting import until
 
@@ -53,6 +54,7 @@ async def service_account(world: World, folder: Path, rules: list[dict[str, Any]
     subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
     role = {"apiGroup": RBAC, "kind": "Role", "name": name}
     await world.client.create(ROLE_BINDINGS, {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}, namespace)
+    await in_force(world.client, namespace, name, rules)
     (folder / "namespace").write_text(namespace)
     (folder / "token").write_text(await token_of(world, name))
     (folder / "ca.crt").write_bytes(certificate_authority())

@@ -27,6 +27,7 @@ async def jobs() -> AsyncIterator[set[str]]:
     task = asyncio.create_task(look())
     try:
         yield seen
+        assert not task.done(), task.exception()  # or it has not seen all of them
     finally:
         task.cancel()
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from tests.cluster.platform.installed import PATIENCE, ROOT, Platform, cloudbase, kubectl
+from tests.cluster.platform.installed import PATIENCE, ROOT, Platform, cloudbase, kubectl, may, reachable
 
 ACCOUNT = "deployer"
 NEVER_SENT = {"node_modules", ".packages", "__pycache__"}
@@ -83,12 +83,14 @@ class Deployer:
 
 
 def deployer(platform: Platform, namespace: str) -> Deployer:
-    """Make the account and let it write functions there, and nothing else."""
+    """Make the account and let it write functions there, and nothing else; the management API can be asked then."""
     kubectl("-n", namespace, "create", "serviceaccount", ACCOUNT)
     verbs = "--verb=get,list,create,update,delete"
     kubectl("-n", namespace, "create", "role", ACCOUNT, verbs, "--resource=functions.cloudbase.dev")
     kubectl("-n", namespace, "create", "rolebinding", ACCOUNT, f"--role={ACCOUNT}", f"--serviceaccount={namespace}:{ACCOUNT}")
     token = kubectl("-n", namespace, "create", "token", ACCOUNT).strip()
+    may(f"{namespace}:{ACCOUNT}", "update", "functions.cloudbase.dev", "-n", namespace)
+    reachable(platform.controller())
     return Deployer(platform.controller(), namespace, token)
 
 

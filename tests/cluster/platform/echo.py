@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from tests.cluster.platform.installed import PATIENCE, Failed, Platform, function, kubectl
+from tests.cluster.platform.installed import PATIENCE, Platform, apply, function, kubectl
 
 # A namespace that goes is looked at again after half of its pods' longest grace.
 SHORT = {"timeout": 10, "drainTimeout": 10}
@@ -34,17 +34,7 @@ class Echo:
         scaling = {"min": self.replicas if replicas is None else replicas}
         more = {"traffic": traffic} if traffic else {}
         text = function(self.name, image=self.image, scaling=scaling, env=env, **SHORT, **more)
-
-        async def accepted() -> bool:
-            try:
-                await self.kubectl("apply", "-f", "-", text=text)
-            except Failed as failed:
-                if "failed calling webhook" not in str(failed):
-                    raise
-                return False
-            return True
-
-        await until(accepted)
+        await asyncio.to_thread(apply, self.namespace, text)
 
     async def ready(self, within: float = PATIENCE) -> None:
         """Wait until what was written last is Ready."""
@@ -56,7 +46,7 @@ class Echo:
         await self.kubectl("wait", enough, f"deployment/{revision}", "--timeout=300s")
 
     async def answers(self, platform: Platform) -> None:
-        """Wait until a request through the router is answered."""
+        """Wait until a request through the router is answered: it hears of a new route some time after the API server has."""
         url = platform.url(f"/fn/{self.name}")
         async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
 
@@ -105,4 +95,5 @@ async def echo(platform: Platform, namespace: str, **more: Any) -> Echo:
     await made.apply()
     await made.ready()
     await made.rolled_out(f"{made.name}-00001")
+    await made.answers(platform)
     return made

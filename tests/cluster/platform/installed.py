@@ -65,6 +65,45 @@ def function(name: str, **spec: Any) -> str:
     return json.dumps({**head, "spec": spec})
 
 
+def apply(namespace: str, text: str, within: float = PATIENCE) -> None:
+    """Write objects; again while the controller, which is asked for its opinion of functions, is away. Raises Failed."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            kubectl("-n", namespace, "apply", "-f", "-", text=text)
+            return
+        except Failed as failed:
+            if "failed calling webhook" not in str(failed) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def may(account: str, *what: str, within: float = PATIENCE) -> None:
+    """Wait until an account (NAMESPACE:NAME) may do `what` (see `kubectl auth can-i`): rights count by and by. Raises Failed."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            kubectl("auth", "can-i", *what, f"--as=system:serviceaccount:{account}")
+            return
+        except Failed:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+def reachable(url: str, within: float = PATIENCE) -> None:
+    """Wait until a Service takes connections: a node refuses them until it, too, has learnt of a ready pod. Raises Failed."""
+    deadline, where = time.monotonic() + within, urlsplit(url)
+    while True:
+        try:
+            socket.create_connection((where.hostname or "", where.port or 80), timeout=2).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise Failed(f"{url} takes no connection after {within:.0f} s: {error}") from None
+        time.sleep(0.1)
+
+
 def build(name: str, folder: Path, dockerfile: str = "") -> str:
     """Build an image where the cluster finds it. Skips where there is nothing to do that with."""
     program = os.environ.get("CLUSTER_COMMAND") or shutil.which("cluster")
@@ -174,18 +213,9 @@ class Platform:
         raise Failed(f"the webhooks are not trusted after {within:.0f} s")
 
     def _reachable(self, within: float = PATIENCE) -> None:
-        """Wait until both Services take connections: a node refuses them until it, too, has learnt of a ready pod."""
-        deadline = time.monotonic() + within
+        """Wait until both Services take connections."""
         for url in (self.url("/"), self.controller()):
-            where = urlsplit(url)
-            while True:
-                try:
-                    socket.create_connection((where.hostname or "", where.port or 80), timeout=2).close()
-                    break
-                except OSError as error:
-                    if time.monotonic() > deadline:
-                        raise Failed(f"{url} takes no connection after {within:.0f} s: {error}") from None
-                    time.sleep(0.1)
+            reachable(url, within)
 
     def url(self, path: str) -> str:
         """A path of the router's Service."""

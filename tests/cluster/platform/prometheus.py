@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
+
+from tests.shared.free_ports import free_port
 
 ANNOTATION = "prometheus.io/"
 
@@ -52,9 +53,7 @@ async def prometheus(pods: list[dict[str, Any]], folder: Path) -> AsyncIterator[
     if not program:
         pytest.skip("no prometheus on the PATH (Debian: apt-get install prometheus)")
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration(pods)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with (folder / "prometheus.log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
             program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
@@ -63,7 +62,7 @@ async def prometheus(pods: list[dict[str, Any]], folder: Path) -> AsyncIterator[
         try:
             async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
                 server = Prometheus(address, http)
-                async with asyncio.timeout(120):
+                async with asyncio.timeout(300):
                     await _scraping(server, process, folder)
                 yield server
         finally:

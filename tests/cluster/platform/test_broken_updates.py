@@ -49,6 +49,8 @@ def test_under_load_updates_broken_updates_and_rollbacks_fail_no_request(platfor
             await deploy("one")
             await asyncio.gather(mute.apply(), deaf.apply())
             await asyncio.to_thread(who.ready, "hello", "mute", "deaf")
+            for each in (hello, mute, deaf):
+                await each.answers(platform)
             async with (
                 steady(platform.url("/fn/hello")) as load,
                 steady(platform.url("/fn/mute"), 10) as to_mute,
@@ -69,7 +71,7 @@ def test_under_load_updates_broken_updates_and_rollbacks_fail_no_request(platfor
         assert [set(each.codes) for each in (load, to_mute, to_deaf)] == [{200}] * 3
         answered = {pod.rpartition("-")[0].rpartition("-")[0] for each in (load, to_mute, to_deaf) for pod in each.pods}
         assert answered == {"hello-00001", "hello-00002", "mute-00001", "deaf-00001"}
-        await asyncio.to_thread(cloudbase, "delete", "hello", "--yes", *who.there)
+        await asyncio.to_thread(cloudbase, "delete", "hello", "--yes", "--timeout", "300", *who.there)
         await hello.kubectl("delete", "functions", "--all", "--timeout=300s")
 
     in_a_namespace(scenario)

@@ -17,7 +17,7 @@ from tests.cluster.platform.deploying import Deployer, deployer
 from tests.cluster.platform.echo import SHORT, Echo, echo, until
 from tests.cluster.platform.installed import Platform
 from tests.cluster.platform.killing import Killer
-from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
+from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, reached, stamp
 from tests.cluster.shared.steady_load import steady
 
 pytestmark = MARKS
@@ -81,7 +81,7 @@ async def large(platform: Platform, here: Echo, killer: Killer, who: Deployer, a
         await killer.kill("controller", with_pod=True)
         await asyncio.to_thread(who.ready, "large")
         print(f"kill {KILLS}, {after:.1f} s after a build of 40 MiB began; ready {stamp() - began:.1f} s after it was sent")
-        assert (await http.get(platform.url("/fn/large"))).status_code == 200
+        assert (await reached(platform.address(), "/fn/large")).status_code == 200
         await until(nothing_left)
     assert len(seen) == 1, f"one build, {len(seen)} Jobs: {seen}"
 

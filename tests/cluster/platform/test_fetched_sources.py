@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.cluster.platform.deploying import deployer, source
-from tests.cluster.platform.installed import HOST, NPM_PORT, PIP_PORT, Platform, function, kubectl
+from tests.cluster.platform.installed import HOST, NPM_PORT, PIP_PORT, Platform, apply, function, kubectl, may
 from tests.cluster.shared.build_world import serving
 from tests.cluster.shared.package_registries import npm_registry, pip_index
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
@@ -76,15 +76,14 @@ def test_a_repository_s_commit_and_sources_with_dependencies_become_functions(pl
                 await asyncio.to_thread(keep, platform, place.namespace, name, secret)
                 git = {"url": url, "ref": "main", "path": "functions/hello", "secret": name}
                 spec = function(f"by-{name}", runtime="node", git=git, scaling={"idleGrace": 1})
-                await asyncio.to_thread(kubectl, "-n", place.namespace, "apply", "-f", "-", text=spec)
+                await asyncio.to_thread(apply, place.namespace, spec)
             for name, (content, runtime) in PACKAGES.items():
                 await who.deploy(http, name, content, runtime=runtime, scaling={"idleGrace": 1})
-            await asyncio.to_thread(who.ready, *(f"by-{name}" for name in found))
             functions = [f"function/{name}" for name in PACKAGES]
             away = "--for=jsonpath={.status.build.failure.reason}=RegistryUnavailable"  # nobody serves packages yet
             await asyncio.to_thread(kubectl, "-n", place.namespace, "wait", away, *functions, f"--timeout={PATIENCE:.0f}s")
-            async with packages():
-                await asyncio.to_thread(who.ready, *PACKAGES)
+            async with packages():  # soon: the more often it has failed, the later it is tried again
+                await asyncio.to_thread(who.ready, *PACKAGES, *(f"by-{name}" for name in found))
             print(f"{len(found) + len(PACKAGES)} functions from what is fetched to ready: {stamp() - began:.1f} s")
             for name in found:
                 assert (await asyncio.to_thread(who.status, f"by-{name}"))["build"]["commit"] == commit
@@ -107,6 +106,7 @@ def keep(platform: Platform, namespace: str, name: str, secret: dict[str, bytes]
     kubectl("-n", namespace, "create", "role", f"git-{name}", "--verb=get", "--resource=secrets", f"--resource-name={name}")
     account = f"--serviceaccount={platform.namespace}:{platform.release}-controller"
     kubectl("-n", namespace, "create", "rolebinding", f"git-{name}", f"--role=git-{name}", account)
+    may(f"{platform.namespace}:{platform.release}-controller", "get", f"secrets/{name}", "-n", namespace)
 
 
 async def check(http: httpx2.AsyncClient, platform: Platform, name: str, word: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from tests.cluster.platform.installed import Platform, function, kubectl
+from tests.cluster.platform.installed import Platform, apply, function, kubectl
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, Place, in_a_namespace, reached, stamp
 
 pytestmark = MARKS
@@ -17,7 +17,7 @@ def test_an_existing_image_becomes_a_function_that_sleeps_and_wakes(platform: Pl
         image = platform.echo()
         began = stamp()
         spec = function("echo", image=image, scaling={"idleGrace": 1}, timeout=30, drainTimeout=30)
-        kubectl("-n", place.namespace, "apply", "-f", "-", text=spec)
+        apply(place.namespace, spec)
         kubectl("-n", place.namespace, "wait", "--for=condition=Ready", "function/echo", "--timeout=300s")
         print(f"ready {stamp() - began:.1f} s after kubectl apply")
         check_columns(kubectl("-n", place.namespace, "get", "functions"))

@@ -15,7 +15,7 @@ import pytest
 
 from loadtest.scenarios.play import SCENARIOS
 from tests.cluster.platform.deploying import Deployer, deployer
-from tests.cluster.platform.installed import ROOT, Platform, build, chart, command
+from tests.cluster.platform.installed import ROOT, Platform, build, chart, command, reachable
 from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace, stamp
 
 pytestmark = MARKS
@@ -39,7 +39,9 @@ def install(namespace: str) -> str:
     command(chart.program(), "install", "loadtest", str(ROOT / "helm/loadtest"), *options, text=json.dumps(values))
     query = "jsonpath={.spec.clusterIP}"
     address = command("kubectl", "-n", namespace, "get", "service", "loadtest", "-o", query)
-    return f"http://{address}:8089"
+    url = f"http://{address}:8089"
+    reachable(url)
+    return url
 
 
 def play(platform: Platform, namespace: str, who: Deployer, swarm: str, results: Path) -> dict[str, Any]:

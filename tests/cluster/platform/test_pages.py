@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.cluster.platform.installed import Platform, kubectl
 from tests.cluster.shared.router_on_a_cluster import MARKS, Place, in_a_namespace
 from tests.shared import helm as chart
 from tests.shared.commands_in_docs import played
+from tests.shared.free_ports import free_port
 from tests.shared.helm import ROOT
 from tests.shared.tour import play
 
@@ -28,7 +28,7 @@ HELLO = 'print("hello", flush=True)\n\n\ndef handler(request):\n    return "hell
 def words(platform: Platform, namespace: str) -> dict[str, dict[str, str]]:
     """By page: what its examples call otherwise than it is called here. Port 8080 may be another's."""
     system = {"cloudbase-system": platform.namespace}
-    traffic, admin = str(port()), str(port())
+    traffic, admin = str(free_port()), str(free_port())
     return {
         "docs/install.md": system | {
             "8080:80": f"{traffic}:80", "127.0.0.1:8080": f"127.0.0.1:{traffic}", "examples/": f"{ROOT}/examples/",
@@ -41,13 +41,6 @@ def words(platform: Platform, namespace: str) -> dict[str, dict[str, str]]:
         "docs/troubleshooting.md": system | {"cloudbase-router 8081": f"cloudbase-router {admin}:8081", ":8081/": f":{admin}/"},
         "docs/upgrade.md": system | {"helm/": f"{ROOT}/helm/"},
     }  # fmt: skip
-
-
-def port() -> int:
-    """One that is free here."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import yaml
 
 from tests.cluster.platform.ha import INGRESS_CLASS, RETRY
 from tests.cluster.platform.installed import PATIENCE, kubectl
+from tests.shared.free_ports import free_port
 
 CLASS = {
     "apiVersion": "networking.k8s.io/v1",
@@ -48,9 +48,7 @@ async def traefik(folder: Path, ready: str) -> AsyncIterator[str]:
     program = shutil.which("traefik") or shutil.which("traefik", path=str(Path(sys.executable).parent))
     if not program:
         pytest.skip("no traefik on the PATH or in the virtual environment (its wheel is for Linux on x86-64)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (folder / "middlewares.yml").write_text(yaml.safe_dump(MIDDLEWARES))
     (folder / "traefik.yml").write_text(yaml.safe_dump(configuration(address, folder / "middlewares.yml")))
     await asyncio.to_thread(kubectl, "apply", "-f", "-", text=json.dumps(CLASS))

@@ -10,7 +10,7 @@ import pytest
 
 from kube.resource import ENDPOINT_SLICES, SERVICES
 from kube.watch import Scope
-from tests.cluster.shared.audit import Right, asked_by, audit_log, right, rights
+from tests.cluster.shared.audit import Right, asked_by, audit_log, forbidden, right, rights
 from tests.cluster.shared.router_on_a_cluster import MARKS, PATIENCE, RIGHTS, Place, on_cluster, stamp
 from tests.shared.waiting import until
 
@@ -18,11 +18,11 @@ pytestmark = MARKS
 
 
 def used(log: str, namespace: str) -> tuple[set[Right], set[Right]]:
-    """What the router of a namespace asked for, and what of it was refused."""
+    """What the router of a namespace asked for, and what of it RBAC refused."""
     asked, refused = set(), set()
     for entry in asked_by(f"system:serviceaccount:{namespace}:cloudbase-router", log):
         asked.add(right(entry))
-        if entry.get("responseStatus", {}).get("code") == 403:
+        if forbidden(entry):
             refused.add(right(entry))
     return asked, refused
 

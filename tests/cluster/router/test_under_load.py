@@ -127,7 +127,7 @@ def test_an_api_server_that_is_away_for_a_minute_costs_no_request_and_a_router_s
         await router.ready()
         await place.label("hello", scale_min="1", readiness_probe=PROBE)
         await place.replicas("hello", 1)
-        await until(lambda: Path(snapshot).exists() and "10." in Path(snapshot).read_text())
+        await until(lambda: Path(snapshot).exists() and "10." in Path(snapshot).read_text(), PATIENCE)
         async with (
             steady(f"http://{router.traffic}/fn/hello", 50) as load,
             httpx2.AsyncClient(trust_env=False, timeout=PATIENCE) as http,

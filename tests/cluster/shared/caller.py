@@ -32,8 +32,8 @@ async def called_from_a_pod(place: Place, *hosts: str) -> dict[str, list[Any]]:
             await asyncio.sleep(0.1)
             phase = (await place.client.get(PODS, "caller", place.namespace)).status.phase
     path = PODS.path(place.namespace, "caller", "log")
-    async with place.client.stream(Attempt("get", "pods/log", "caller"), path, {}, 10) as stream:
-        text = b"".join([chunk async for chunk in stream.chunks(10)]).decode()
+    async with place.client.stream(Attempt("get", "pods/log", "caller"), path, {}, PATIENCE) as stream:
+        text = b"".join([chunk async for chunk in stream.chunks(PATIENCE)]).decode()
     assert phase == "Succeeded", text
     found: dict[str, list[Any]] = json.loads(text)
     return found

@@ -23,6 +23,7 @@ from kube.client import Client
 from kube.errors import KubeError, NotFound
 from kube.resource import DEPLOYMENTS, SERVICES, Resource
 from kube.watch import Scope
+from tests.cluster.shared.rights_in_force import in_force
 from tests.cluster.shared.router_on_a_cluster import HANGS, PATIENCE, RBAC, RESOURCES, Place, Router, authority, rights_given
 from tests.shared.kube_world import real_world
 from tests.shared.waiting import until
@@ -275,6 +276,7 @@ async def _controllers(place: Place, folder: Path) -> AsyncIterator[Operated]:
     reference = {"apiGroup": RBAC, "kind": "Role", "name": ACCOUNT}
     binding = {"metadata": {"name": ACCOUNT}, "subjects": [subject], "roleRef": reference}
     await client.create(RESOURCES["RoleBinding"], binding, namespace)
+    await in_force(client, namespace, ACCOUNT, rules)
     config = folder / "controller.kubeconfig"
     config.write_text(json.dumps(await _kubeconfig(place)))
     found = Operated(place, config)

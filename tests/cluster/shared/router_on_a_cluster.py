@@ -25,6 +25,7 @@ from kube.model import Deployment
 from kube.resource import CONFIG_MAPS, DEPLOYMENTS, ENDPOINT_SLICES, SERVICES, Resource
 from kube.watch import Scope
 from tests.cluster.shared.pod_program import PROGRAM
+from tests.cluster.shared.rights_in_force import in_force
 from tests.shared import free_ports
 from tests.shared.kube_world import World, kubeconfig, real_world
 from tests.shared.waiting import until
@@ -230,6 +231,7 @@ async def rights_given(world: World, folder: Path) -> AsyncIterator[Place]:
         await world.client.create(resource, manifest, world.namespace if resource.namespaced else "")
     config = folder / "router.kubeconfig"
     config.write_text(json.dumps(await _kubeconfig(world)))
+    await in_force(world.client, world.namespace, "cloudbase-router", RIGHTS["everywhere"], RIGHTS["own"][1:])
     place = Place(world, config)
     world.tidy = True  # the next test's routes have the same names
     try:
