@@ -65,12 +65,12 @@ def function(name: str, **spec: Any) -> str:
     return json.dumps({**head, "spec": spec})
 
 
-def apply(namespace: str, text: str, within: float = PATIENCE) -> None:
+def apply(namespace: str, text: str, *options: str, within: float = PATIENCE) -> None:
     """Write objects; again while the controller, which is asked for its opinion of functions, is away. Raises Failed."""
     deadline = time.monotonic() + within
     while True:
         try:
-            kubectl("-n", namespace, "apply", "-f", "-", text=text)
+            kubectl("-n", namespace, "apply", "-f", "-", *options, text=text)
             return
         except Failed as failed:
             if "failed calling webhook" not in str(failed) or time.monotonic() > deadline:
@@ -201,14 +201,14 @@ class Platform:
         return self.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", f"{PATIENCE:.0f}s")
 
     def _trusted(self, within: float = PATIENCE) -> None:
-        """Wait until the API server knows by which authority the webhooks are: the controller tells it once it runs."""
+        """Wait until the API server reaches the webhooks, and knows by which authority they are: the controller tells it then."""
         kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
         label = f"app.kubernetes.io/instance={self.release}"
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             found = json.loads(kubectl("get", kinds, "-l", label, "-o", "json"))["items"]
             if all(each["clientConfig"].get("caBundle") for one in found for each in one["webhooks"]):
-                return
+                return apply(self.namespace, function("probe", image="a:1"), "--dry-run=server", within=within)
             time.sleep(0.2)
         raise Failed(f"the webhooks are not trusted after {within:.0f} s")
 
