@@ -167,7 +167,9 @@ class Deployer(Protocol):
     def watch(self, changed: Callable[[str, str], None]) -> None:
         """Call back with (project, name) whenever a replica's state changed."""
 
-    def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]: ...
+    def logs(self, project: str, name: str, tail: int, follow: bool, replica: str = "") -> AsyncIterator[LogLine]:
+        """The last `tail` lines of all replicas, or of one; with `follow`, then every further one as it comes."""
+
     async def heard(self, project: str, name: str) -> Collection[str]:
         """The replicas that `logs` tells of: those there are, and those that ended while their lines are kept."""
 

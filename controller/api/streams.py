@@ -52,11 +52,10 @@ class Streams:
         follow, replica = _flag(request, "follow"), request.query_params.get("replica", "")
         if replica:
             _must_be_among(await self._deployer.heard(function.project, function.name), replica, function.name)
-        lines = self._deployer.logs(function.project, function.name, tail, follow)
-        chosen = (line async for line in lines if replica in ("", line.replica))
+        lines = self._deployer.logs(function.project, function.name, tail, follow, replica)
         if _wants_events(request):
-            return _stream(_alive(_event(msgspec.json.encode(line)) async for line in chosen))
-        return StreamingResponse(_text(chosen), media_type="text/plain; charset=utf-8", headers=_HEADERS)
+            return _stream(_alive(_event(msgspec.json.encode(line)) async for line in lines))
+        return StreamingResponse(_text(lines), media_type="text/plain; charset=utf-8", headers=_HEADERS)
 
     async def decisions(self, request: Request) -> Response:
         function = self._scope.found(self._store, request)

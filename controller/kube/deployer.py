@@ -105,8 +105,8 @@ class KubeDeployer:
         for watcher in self._watchers:
             watcher(namespace, function)
 
-    def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
-        return self._logs.read(project, name, tail, follow)
+    def logs(self, project: str, name: str, tail: int, follow: bool, replica: str = "") -> AsyncIterator[LogLine]:
+        return self._logs.read(project, name, tail, follow, replica)
 
     async def heard(self, project: str, name: str) -> Collection[str]:
         return [pod.metadata.name for pod in self._pods.of(project, name)]

@@ -27,10 +27,13 @@ class Logs:
         """`exists`: whether there still is a function (namespace, name)."""
         self._client, self._pods, self._exists = client, pods, exists
 
-    async def read(self, namespace: str, function: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
-        """The last `tail` lines of all pods in order of time, then, with `follow`, what comes, until the function is gone."""
+    async def read(self, namespace: str, function: str, tail: int, follow: bool, only: str = "") -> AsyncIterator[LogLine]:
+        """The last `tail` lines of all pods in order of time, then, with `follow`, what comes, until the function is gone.
+
+        `only`: of the pod of this name.
+        """
         last: deque[LogLine] = deque(maxlen=tail)
-        names = [pod.metadata.name for pod in self._pods.of(namespace, function)]
+        names = [pod.metadata.name for pod in self._pods.of(namespace, function) if only in ("", pod.metadata.name)]
         read = await asyncio.gather(*(self._tail(namespace, name, tail) for name in names))
         last.extend(sorted((line for lines in read for line in lines), key=lambda line: line.time))
         for line in last:
@@ -38,21 +41,23 @@ class Logs:
         if follow:
             told = {name: lines[-1].time if lines else "" for name, lines in zip(names, read, strict=True)}
             since = dict.fromkeys(names, NOW) if not tail else told
-            async for line in self._follow(namespace, function, since):
+            async for line in self._follow(namespace, function, since, only):
                 yield line
 
     async def end(self, namespace: str, pod: str, lines: int) -> str:
         """The last lines of one pod; "" where there are none, or they cannot be read."""
         return "\n".join(each.line for each in await self._tail(namespace, pod, lines))
 
-    async def _follow(self, namespace: str, function: str, since: dict[str, str]) -> AsyncIterator[LogLine]:
+    async def _follow(self, namespace: str, function: str, since: dict[str, str], only: str) -> AsyncIterator[LogLine]:
         queue: asyncio.Queue[LogLine] = asyncio.Queue(WAITING)
         streams: dict[str, asyncio.Task[None]] = {}
         try:
             while self._exists(namespace, function):
                 for pod in self._pods.of(namespace, function):
                     name = pod.metadata.name
-                    if _has_begun(pod) and (name not in streams or streams[name].done()):  # it ends with each of its containers
+                    if (
+                        only in ("", name) and _has_begun(pod) and (name not in streams or streams[name].done())
+                    ):  # it ends with each of its containers
                         streams[name] = asyncio.create_task(self._stream(namespace, name, since, queue), name=f"log of {name}")
                 try:
                     async with asyncio.timeout(LOOK):

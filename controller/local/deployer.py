@@ -107,8 +107,8 @@ class LocalDeployer:
     def watch(self, changed: Changed) -> None:
         self._watchers.append(changed)
 
-    def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
-        return self._replicas(project, name).journal.read(tail, follow)
+    def logs(self, project: str, name: str, tail: int, follow: bool, replica: str = "") -> AsyncIterator[LogLine]:
+        return self._replicas(project, name).journal.read(tail, follow, replica)
 
     async def heard(self, project: str, name: str) -> Collection[str]:
         known = self._replicas(project, name)

@@ -64,13 +64,14 @@ class Journal:
             self._pressed = True
             self._pressure(True)
 
-    async def read(self, tail: int, follow: bool) -> AsyncIterator[LogLine]:
-        """The last `tail` lines; with `follow`, then every further one as it comes."""
+    async def read(self, tail: int, follow: bool, replica: str = "") -> AsyncIterator[LogLine]:
+        """The last `tail` lines, of one replica or of all; with `follow`, then every further one as it comes."""
         with self._following() as queue:
-            for line in await self._tail(tail):
+            for line in await self._tail(tail, replica):
                 yield line
             while follow and (next_line := await queue.get()) is not None:
-                yield next_line
+                if replica in ("", next_line.replica):
+                    yield next_line
 
     async def replicas(self) -> set[str]:
         """Of which there are lines."""
@@ -86,13 +87,13 @@ class Journal:
         if delete:
             await asyncio.get_running_loop().run_in_executor(self._disk, self._folder.remove)
 
-    async def _tail(self, count: int) -> list[LogLine]:
+    async def _tail(self, count: int, replica: str) -> list[LogLine]:
         lines, self._pending = self._pending, []
-        return await asyncio.get_running_loop().run_in_executor(self._disk, self._store_and_tail, lines, count)
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self._store_and_tail, lines, count, replica)
 
-    def _store_and_tail(self, lines: list[LogLine], count: int) -> list[LogLine]:
+    def _store_and_tail(self, lines: list[LogLine], count: int, replica: str) -> list[LogLine]:
         self._store(lines)
-        return self._folder.tail(count)
+        return self._folder.tail(count, replica)
 
     def _store(self, lines: list[LogLine]) -> None:
         for replica, group in itertools.groupby(lines, key=lambda line: line.replica):

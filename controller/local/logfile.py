@@ -38,11 +38,11 @@ class LogFolder:
         if full:
             self._rotate(path)
 
-    def tail(self, count: int) -> list[LogLine]:
-        """The last `count` lines of all replicas, by time."""
+    def tail(self, count: int, replica: str = "") -> list[LogLine]:
+        """The last `count` lines of all replicas, by time, or of one."""
         if count <= 0:
             return []
-        lasts = [self._last(replica, count) for replica in self.replicas()]
+        lasts = [self._last(each, count) for each in self.replicas() if replica in ("", each)]
         return heapq.nlargest(count, (line for last in lasts for line in last), key=lambda line: line.time)[::-1]
 
     def replicas(self) -> set[str]:

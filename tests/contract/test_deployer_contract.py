@@ -12,7 +12,7 @@ import pytest
 
 from controller.local.deployer import LocalDeployer
 from controller.model import Function, FunctionSpec
-from controller.ports import Deployer, Replica
+from controller.ports import Deployer, LogLine, Replica
 from tests.shared.controller_world import WorldDeployer
 
 GOOD, BROKEN = "good", "broken"  # artifacts
@@ -68,6 +68,14 @@ async def until(deployer: Deployer, holds: Callable[[list[Replica]], bool], name
     deployer.watch(look)
     look()
     return await asyncio.wait_for(found, 20)
+
+
+async def first_line(deployer: Deployer, replica: str) -> LogLine:
+    """What a replica said last, or says next."""
+    async with asyncio.timeout(20):
+        async for line in deployer.logs("default", "hello", 1, True, replica):
+            return line
+    raise AssertionError("its log has ended")
 
 
 def ready(count: int) -> Callable[[list[Replica]], bool]:
@@ -189,12 +197,14 @@ def test_functions_do_not_see_each_others_replicas(run: Callable[[Scenario], Non
 def test_logs_end_after_the_tail_that_was_asked_for(run: Callable[[Scenario], None]) -> None:
     async def scenario(deployer: Deployer) -> None:
         await deployer.ensure(function(), "hello-00001", GOOD, 2)
-        await until(deployer, ready(2))
+        replicas = await until(deployer, ready(2))
 
         lines = [line async for line in deployer.logs("default", "hello", 1, False)]
 
         assert len(lines) == 1
         assert lines[0].replica.startswith("hello-00001-") and lines[0].stream == "stdout" and lines[0].time.endswith("Z")
+        for each in replicas:  # whoever of them spoke last
+            assert (await first_line(deployer, each.name)).replica == each.name
 
     run(scenario)
 
@@ -203,8 +213,7 @@ def test_the_replicas_that_logs_tells_of_are_those_that_run_and_those_that_ended
     async def scenario(deployer: Deployer) -> None:
         await deployer.ensure(function(), "hello-00001", GOOD, 1)
         (only,) = await until(deployer, ready(1))
-        async for _ in deployer.logs("default", "hello", 1, True):
-            break  # it said something
+        await first_line(deployer, only.name)
         assert set(await deployer.heard("default", "hello")) == {only.name}
 
         await deployer.ensure(function(), "hello-00001", GOOD, 0)

@@ -145,9 +145,9 @@ class WorldDeployer:
     def watch(self, changed: Callable[[str, str], None]) -> None:
         self._watchers.append(changed)
 
-    async def logs(self, project: str, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+    async def logs(self, project: str, name: str, tail: int, follow: bool, replica: str = "") -> AsyncIterator[LogLine]:
         for number in range(tail):
-            yield LogLine("2026-01-01T00:00:00.000Z", f"{name}-00001-1", "stdout", f"line {number}")
+            yield LogLine("2026-01-01T00:00:00.000Z", replica or f"{name}-00001-1", "stdout", f"line {number}")
         if follow:
             await asyncio.Event().wait()
 

@@ -103,6 +103,8 @@ def test_the_tail_goes_over_rotated_files_and_replicas_by_time(tmp_path: Path) -
     assert folder.tail(5) == [line(number, "ab"[number % 2]) for number in range(55, 60)]
     assert len(list((tmp_path / "hello").glob("a.log*"))) == 3
     assert folder.tail(0) == []
+    assert folder.tail(2, "a") == [line(56, "a"), line(58, "a")]
+    assert folder.tail(2, "../hello/a") == []
 
 
 def test_the_tail_is_whole_right_after_a_rotation(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def test_the_last_lines_of_all_replicas_come_in_the_order_of_their_times() -> No
         assert [(line.replica, line.line) for line in found] == [("b", "two"), ("b", "three"), ("a", "four")]
         assert found[0].time == "2026-01-01T00:00:02Z"
         assert [line async for line in cluster.logs().read("default", "hello", 0, follow=False)] == []
+        of_a = [line async for line in cluster.logs().read("default", "hello", 1, follow=False, only="a")]
+        assert [(line.replica, line.line) for line in of_a] == [("a", "four")]
 
     run(test)
 
