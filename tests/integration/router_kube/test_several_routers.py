@@ -115,14 +115,14 @@ def test_the_one_who_leads_knows_what_the_other_counted_and_a_redis_that_was_awa
     async def scenario(town: Town) -> None:
         first, second = town.controls
         town.planes[1].load = {KEY: Sample(0.0, 3.0, 7, 2)}
-        await town.stage.route(1, scale_idle_grace="1", scale_panic_window="1")
-        await until(lambda: KEY in second.catalog.entries)
         body = {
             "metadata": {"name": "routers-1", "labels": {"kubernetes.io/service-name": "routers"}}, "addressType": "IPv4",
             "endpoints": [{"addresses": [f"10.1.0.{n}"], "targetRef": {"name": f"router-{n}"}} for n in (1, 2, 9)],
         }  # fmt: skip
         await town.stage.create(ENDPOINT_SLICES, body)
         await until(lambda: first.amiss() == ["router router-9 is seen, and not heard: nothing is scaled down"])
+        await town.stage.route(1, scale_idle_grace="1", scale_panic_window="1")
+        await until(lambda: KEY in second.catalog.entries and load_of(first).present == 2)  # else it would be idle for a moment
         await town.stage.client.delete(ENDPOINT_SLICES, "routers-1", "default")
         await whole(first)
         assert load_of(first).present == 2 and load_of(first).panic > 1
