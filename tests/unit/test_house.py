@@ -72,7 +72,9 @@ ADAPTERS = {
 
 
 def test_no_file_outgrows_its_noun() -> None:
-    files = [path for room in (*ROOMS, "cloudbase", "loadtest", "runtimes") for path in (ROOT / room).rglob("*.py")]
+    files = [
+        path for room in (*ROOMS, "cloudbase", "loadtest", "runtimes", "helm", "tests") for path in (ROOT / room).rglob("*.py")
+    ]
     assert not [str(path.relative_to(ROOT)) for path in files if len(path.read_text().splitlines()) > LARGEST]
     assert len(files) > 100
 
