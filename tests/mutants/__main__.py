@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
 OWN = "--ignore=tests/unit/router/test_planted_defects.py"  # it looks for the source without a defect, so it would catch them all
 PATIENCE = 180  # seconds after which a defect that hangs the tests counts as caught
+WHOLE = 900  # seconds that all of the data plane's tests may take, on a machine that has other things to do
 FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -41,13 +42,13 @@ class Copy:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, folder / name)
 
-    def test(self, *arguments: str) -> str:
+    def test(self, *arguments: str, patience: float = PATIENCE) -> str:
         """Empty when these tests pass, else the first that did not."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *arguments]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # a patched file may have the size and second of the old one
         try:
             run = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=patience, check=False
             )
         except subprocess.TimeoutExpired:
             return "(the tests hang)"
@@ -64,7 +65,9 @@ class Copy:
         before = path.read_text()
         path.write_text(planted(before, defect))
         try:
-            return next((found for test in defect.tests if (found := self.test(test))), "") or self.test(OWN, *WIDE)
+            return next((found for test in defect.tests if (found := self.test(test))), "") or self.test(
+                OWN, *WIDE, patience=WHOLE
+            )
         finally:
             path.write_text(before)
 
@@ -121,7 +124,7 @@ def sound(copies: queue.SimpleQueue[Copy]) -> str:
     )
     assert Path(where.stdout.strip()).is_relative_to(copy.folder.resolve()), where.stdout
     try:
-        return copy.test("-n", str(WORKERS), *WIDE)
+        return copy.test("-n", str(WORKERS), *WIDE, patience=WHOLE)
     finally:
         copies.put(copy)
 
