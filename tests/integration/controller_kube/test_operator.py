@@ -120,6 +120,8 @@ def test_a_function_becomes_its_children_and_nothing_is_written_twice_not_even_b
             assert route is not None
             assert route["metadata"]["annotations"]["cloudbase.dev/backends"] == f'[{{"service": "{NAME}", "weight": 100}}]'
             assert "selector" not in route["spec"]
+            assert list(await control.deployer.heard("default", "hello")) == [f"{NAME}-pod"]
+            assert not await control.deployer.heard("default", "another")
             await idle(control)
         before = len(c.writes())
         print(f"{before} writes: {c.writes()}")
