@@ -16,11 +16,21 @@ class ProxyError(Exception):
     title = "Internal Server Error"
     code = "internal"  # bounded label of the metrics, and the last part of the problem's URN
     retry_after = 0.0  # seconds; 0 = not said
+    allow = ""  # the methods that are taken instead; empty: not said
 
     def __init__(self, detail: str, retry_after: float = 0.0) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+
+
+class LastHop(ProxyError):
+    """An OPTIONS that goes no further (RFC 9110 7.6.2 and 9.3.7): no error, but as much an answer of our own."""
+
+    status = 204
+    title = "No Content"
+    code = "last-hop"
+    allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 class Malformed(ProxyError):
@@ -37,6 +47,15 @@ class NoRoute(ProxyError):
     status = 404
     title = "Not Found"
     code = "no-route"
+
+
+class MethodNotAllowed(ProxyError):
+    """A method that the router does not answer by itself."""
+
+    status = 405
+    title = "Method Not Allowed"
+    code = "method"
+    allow = LastHop.allow
 
 
 class HeadTimeout(ProxyError):
@@ -77,6 +96,14 @@ class ExpectationFailed(ProxyError):
     status = 417
     title = "Expectation Failed"
     code = "expectation"
+
+
+class Misdirected(ProxyError):
+    """A target with another scheme than the connection's (RFC 9110 7.4)."""
+
+    status = 421
+    title = "Misdirected Request"
+    code = "misdirected"
 
 
 class HeadTooLarge(ProxyError):

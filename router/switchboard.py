@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from router.balance import Upstream
-from router.errors import NoRoute, Refused
+from router.errors import LastHop, NoRoute, ProxyError, Refused
 from router.gate import Ticket
 from router.http1.request import Request
 from router.identity import Identity
@@ -94,14 +94,14 @@ class Switchboard:
     def find(self, request: Request) -> tuple[Live[Exchange], Request]:
         """The route of a request, its Host when an intercepted one, else its path; and the request as it goes on.
 
-        Raises NoRoute or Refused.
+        Raises NoRoute or Refused; LastHop for OPTIONS of no host in particular (RFC 9110 9.3.7).
         """
         live = self.table.match_host(request.fields.host)
         if live is not None:
             return live, request.uncut()
         live = self.find_name(request.segment)
         if live is None:
-            raise Refused("The routes are not all known yet", 1.0) if self.starting else NoRoute(_no_route(request))
+            raise Refused("The routes are not all known yet", 1.0) if self.starting else _no_route(request)
         return live, request
 
     def open(self, live: Live[Exchange]) -> Row:
@@ -235,7 +235,9 @@ def label(key: RouteKey) -> str:
     return key.name if key.project == "default" else f"{key.name}.{key.project}"
 
 
-def _no_route(request: Request) -> str:
+def _no_route(request: Request) -> ProxyError:
+    if request.target == b"*":
+        return LastHop("OPTIONS of the router itself")
     if request.segment:
-        return f"There is no function {request.segment.decode('latin-1')!r} here"
-    return "No function has this path or host: functions are below /fn/<name>"
+        return NoRoute(f"There is no function {request.segment.decode('latin-1')!r} here")
+    return NoRoute("No function has this path or host: functions are below /fn/<name>")

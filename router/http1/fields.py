@@ -22,7 +22,7 @@ NO_TRACE: Final = 2  # … no traceparent
 # What a client may not have removed by naming it in Connection: framing, routing, and whatever this router sets.
 _UNTOUCHABLE: Final = frozenset(
     b"host content-length transfer-encoding x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix x-request-id "
-    b"traceparent forwarded x-real-ip".split()
+    b"traceparent forwarded x-real-ip max-forwards".split()
 )
 _REWRITTEN: Final = HOP_BY_HOP | frozenset(
     b"host content-length expect x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix forwarded x-real-ip "

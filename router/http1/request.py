@@ -11,20 +11,21 @@ from typing import Final
 
 from router.errors import HeadTooLarge, Malformed, TargetTooLong, VersionNotSupported
 from router.http1 import grammar
-from router.http1.fields import Fields, Read, read_fields
+from router.http1.fields import Read, read_fields, read_strictly
+from router.http1.grammar import CRLF
+from router.http1.hops import COUNTED, count_down
 from router.http1.sender import Limits, Sender
+from router.http1.target import REST, Named, match_path, other_form
 
 # One empty line before a request is forgiven (RFC 9112 2.2).
-# The path is matched raw: a name spelt with percent-encoding is another name. No "#", no control character, no byte above 0x7e.
+# The path is matched raw: a name spelt with percent-encoding is another name. OPTIONS and TRACE count their hops: the slow way.
 _METHOD: Final = rb"[A-Z][A-Z\-_]{0,19}"
-_REST: Final = rb"[\x21\x22\x24-\x7e]*"
 _match_line: Final = re.compile(
-    rb"(?:\r\n)?(?!CONNECT )(%b) /fn/([^/?#%%\x00-\x20\x7f-\xff]+)((?:[/?]%b)?) HTTP/1\.([01])\r\n" % (_METHOD, _REST)
+    rb"(?:\r\n)?(?!(?:CONNECT|OPTIONS|TRACE) )(%b) /fn/([^/?#%%\x00-\x20\x7f-\xff]+)((?:[/?]%b)?) HTTP/1\.([01])\r\n"
+    % (_METHOD, REST)
 ).match
 _match_other: Final = re.compile(rb"(?:\r\n)?([^ \r\n]+) ([^ \r\n]+) HTTP/([0-9])\.([0-9])\r\n").match
 _match_method: Final = re.compile(_METHOD).fullmatch
-_match_absolute: Final = re.compile(rb"(?i:https?)://([^/?#]+)((?:[/?]%b)?)" % _REST).fullmatch
-_match_path: Final = re.compile(rb"/%b" % _REST).fullmatch
 _match_function: Final = re.compile(rb"/fn/([^/?%]+)((?:[/?].*)?)").fullmatch
 
 
@@ -48,7 +49,11 @@ class Request:
 
     def uncut(self) -> Request:
         """The same for a host that is the function's own, where the whole path is. A new object: a connection keeps its last."""
-        return Request(self.method, b"", b"/fn/" + self.segment + self.rest, self.read) if self.segment else self
+        if not self.segment:
+            return self
+        uncut = Request(self.method, b"", b"/fn/" + self.segment + self.rest, self.read)
+        uncut.own = self.own
+        return uncut
 
 
 def read_request(data: bytes, end: int, sender: Sender, last: Read | None) -> Request:
@@ -88,13 +93,27 @@ def _read_other(data: bytes, end: int, sender: Sender, last: Read | None) -> Req
     if len(target) > sender.limits.target:
         raise _too_long(sender.limits)
     _check_line(method, major, minor)
-    read = read_fields(data[line.end() : end + 2], minor, sender, last)
-    path = _origin_form(method, target, read[0])
+    path, named = (target, None) if match_path(target) is not None else other_form(method, target, sender)
+    block = data[line.end() : end + 2]
+    counted = method in COUNTED and b"max-forwards" in block.lower()
+    read = read_strictly(block, minor, sender) if counted else read_fields(block, minor, sender, last)
+    if named is not None:
+        read = _agreed(read, named, block, sender)
     function = _match_function(path)
-    if function is None:
-        return Request(method, b"", path, read)
-    segment, rest = function.groups()
-    return Request(method, segment, rest, read)
+    request = Request(method, b"", path, read) if function is None else Request(method, function[1], function[2], read)
+    if counted:
+        request.own = count_down(request.own, method)  # in `read` it stays: the next head may be read by it
+    return request
+
+
+def _agreed(read: Read, named: Named, block: bytes, sender: Sender) -> Read:
+    """What was read, if Host names what an absolute-form does (RFC 9112 3.2.2). HTTP/1.0 needs no Host: the target is one."""
+    host = read[0].host
+    if not host:
+        return read_strictly(b"Host: " + named.authority + CRLF + block, b"0", sender)
+    if not named.agrees(host):
+        raise Malformed("The request target and the Host header name different hosts")
+    return read
 
 
 def _check_line(method: bytes, major: bytes, minor: bytes) -> None:
@@ -106,25 +125,6 @@ def _check_line(method: bytes, major: bytes, minor: bytes) -> None:
         raise Malformed("CONNECT is not supported here")
     if major != b"1" or minor not in (b"0", b"1"):
         raise VersionNotSupported("This port speaks HTTP/1.1 and HTTP/1.0")
-
-
-def _origin_form(method: bytes, target: bytes, fields: Fields) -> bytes:
-    """The path and query of any form of target (RFC 9112 3.2)."""
-    if _match_path(target) is not None:
-        return target
-    if target == b"*" and method == b"OPTIONS":
-        return target
-    absolute = _match_absolute(target)
-    if absolute is None:
-        raise Malformed("The request target is malformed")
-    authority, path = absolute.groups()
-    if _authority(authority) != _authority(fields.host):
-        raise Malformed("The request target and the Host header name different hosts")
-    return path if path[:1] == b"/" else b"/" + path
-
-
-def _authority(host: bytes) -> bytes:
-    return host.lower().removesuffix(b":80")
 
 
 def _too_long(limits: Limits) -> TargetTooLong:

@@ -81,6 +81,8 @@ def _read_strictly(block: bytes, line: re.Match[bytes]) -> Response:
     if status < 200 or status == 204:
         dropped |= {b"content-length"}  # RFC 9110 8.6: these never carry one
     kept = [name + b": " + value + CRLF for lower, name, value in lines if lower not in dropped]
+    if status == 426:
+        kept += _asked_for([value for lower, _, value in lines if lower == b"upgrade"])
     head = b"HTTP/1.1 " + code + (reason or b" ") + CRLF + b"".join(kept)
     keep = b"close" not in named and (minor == b"1" or b"keep-alive" in named)
     timeout = _find_timeout(b",".join(value.lower() for lower, _, value in lines if lower == b"keep-alive"))
@@ -89,6 +91,12 @@ def _read_strictly(block: bytes, line: re.Match[bytes]) -> Response:
     if len(upgrades) == 1 and b"upgrade" in named:
         response.upgrade = upgrades[0]
     return response
+
+
+def _asked_for(upgrades: list[bytes]) -> list[bytes]:
+    """A 426 says what to upgrade to (RFC 9110 15.5.22): hop by hop, so it is said anew. Nobody here speaks h2c."""
+    protocols = [protocol for value in upgrades for protocol in grammar.members(value) if protocol != b"h2c"]
+    return [b"Connection: Upgrade\r\nUpgrade: " + b", ".join(protocols) + CRLF] if protocols else []
 
 
 def _idle(timeout: bytes | None) -> int:

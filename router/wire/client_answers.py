@@ -117,7 +117,7 @@ class ClientAnswers(ClientSocket):
         head, body = render(error)
         closing = b"Connection: close\r\n" if self.last else b""
         bodied = self.method != b"HEAD" or self.state == HEAD  # in state HEAD the method is still that of the request before
-        self._write(head + closing + CRLF + (body if bodied else b""))
+        self._write(head + self.clients.date.now() + closing + CRLF + (body if bodied else b""))
 
     def cut(self) -> None:
         """As Downward.cut. A body that ends with the connection has no other sign of its end than the FIN: send a RST instead."""

@@ -13,6 +13,7 @@ from router.switchboard import Switchboard
 from router.wire.buffer import BUSY
 from router.wire.client import Client
 from router.wire.client_socket import HEAD, ClientSocket
+from router.wire.date import DateLine
 from router.wire.poller import Poller
 from router.wire.preface import Preface
 from router.wire.tls import Certificate, TlsSocket
@@ -46,6 +47,7 @@ class Clients:
         self.trusts: Callable[[str], bool] = lambda _: False  # may this address speak for others (X-Forwarded-*)?
         self.proxies: Callable[[str], bool] = lambda _: False  # does this address begin with the PROXY protocol?
         self.certificate: Certificate | None = None
+        self.date = DateLine()
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
         self.outbox: list[ClientSocket] = []  # answers written in this turn of the poller

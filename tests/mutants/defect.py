@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 REQUESTS = "tests/unit/router/test_http1_requests.py"
 ANSWERS = "tests/unit/router/test_http1_responses_bodies.py"
+TARGETS = "tests/unit/router/test_http1_targets.py"
+DATES = "tests/unit/router/test_wire_date.py"
 WIRE = "tests/unit/router/test_wire_properties.py"
 BROKEN = "tests/unit/router/test_wire_faults.py"
 TURNS = "tests/unit/router/test_wire_turns.py"
@@ -37,6 +39,8 @@ WIDE = ("tests/unit/router", "tests/integration/hostile", FAULTS, "tests/integra
 
 FIELDS = "router/http1/fields.py"
 REQUEST = "router/http1/request.py"
+HOPS = "router/http1/hops.py"
+TARGET = "router/http1/target.py"
 USUAL = "router/http1/usual.py"
 BODY = "router/http1/body.py"
 RESPONSE = "router/http1/response.py"

@@ -8,9 +8,11 @@ from tests.mutants.defect import (
     CLIENT,
     CLIENT_ANSWERS,
     CLIENTS,
+    DATES,
     EXCHANGE,
     FAULTS,
     FUNCTIONS,
+    HOSTILE,
     HOSTILE_ANSWERS,
     RESPONSE,
     TURNS,
@@ -22,6 +24,16 @@ from tests.mutants.defect import (
 )
 
 WIRES = (
+    Defect(
+        "an answer of ours without Date", CLIENT_ANSWERS, "head + self.clients.date.now() + closing", "head + closing", (HOSTILE,)
+    ),
+    Defect(
+        "a Date of long ago",
+        "router/wire/date.py",
+        "        if second != self._second:\n",
+        "        if not self._line:\n",
+        (DATES,),
+    ),
     Defect(
         "a FIN inside a request",
         CLIENT,

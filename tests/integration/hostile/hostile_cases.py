@@ -30,7 +30,7 @@ class Case:
     seen: tuple[Seen, ...] = ()  # nothing else may have reached the function as a whole message
     closed: bool = True  # the router closes; otherwise the connection must serve one more request
     fin: bool = False  # the client half-closes after sending
-    lines: tuple[bytes, ...] = ()  # what the last response's head must contain
+    fields: tuple[tuple[str, bytes], ...] = ()  # what the last response's head must contain
     either: tuple[int, ...] = ()  # other statuses that are as right for the last response
 
 
@@ -49,6 +49,6 @@ def refused(name: str, rule: str, send: bytes, status: int = 400, either: tuple[
     return Case(name, rule, send, (status,), either=either)
 
 
-def passed(name: str, rule: str, send: bytes, *seen: Seen, lines: tuple[bytes, ...] = ()) -> Case:
+def passed(name: str, rule: str, send: bytes, *seen: Seen) -> Case:
     """Requests that each reach the function as exactly one message; the connection goes on."""
-    return Case(name, rule, send, tuple(200 for _ in seen), seen, closed=False, lines=lines)
+    return Case(name, rule, send, tuple(200 for _ in seen), seen, closed=False)

@@ -84,8 +84,16 @@ def drops_forwarded(ours: Fields, theirs: Fields) -> None:
     theirs -= {field for field in theirs if field[0] in ("forwarded", "x-real-ip")}
 
 
+def counts_hops(ours: Fields, theirs: Fields) -> None:
+    """OPTIONS has one hop less to go (RFC 9110 7.6.2); nginx passes on the count that it got."""
+    if ("max-forwards", b"2") in ours and ("max-forwards", b"3") in theirs:
+        ours.discard(("max-forwards", b"2"))
+        theirs.discard(("max-forwards", b"3"))
+
+
 DIFFERENCES = [
     adds_ids, streams_chunks, announces_trailers, removes_named_fields, removes_hop_by_hop, keeps_underscores, keeps_odd_tokens, drops_forwarded,
+    counts_hops,
 ]  # fmt: skip
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.integration.hostile import hostile_bodies, hostile_fields, hostile_heads
+from tests.integration.hostile import hostile_bodies, hostile_fields, hostile_heads, hostile_hops
 from tests.integration.hostile.hostile_cases import Case, Seen, head
-from tests.integration.hostile.hostile_client import Client, Response
+from tests.integration.hostile.hostile_client import WAIT, Client, Response
 from tests.integration.hostile.hostile_functions import Message, Recorder
 
-CASES = [*hostile_heads.CASES, *hostile_bodies.CASES, *hostile_fields.CASES]
+CASES = [*hostile_heads.CASES, *hostile_bodies.CASES, *hostile_fields.CASES, *hostile_hops.CASES]
 barrier = itertools.count()
 
 
@@ -47,9 +49,12 @@ def test_a_hostile_request_is_answered_as_specified_and_the_function_sees_no_mor
     recorder.violations.clear()
     with Client(recording_router) as client:
         client.send(case.send, case.fin)
-        got = tuple(response.status for response in answers(client, case))
+        responses = list(answers(client, case))
+        got = tuple(response.status for response in responses)
         expected = {case.statuses, *((*case.statuses[:-1], other) for other in case.either)}
         assert got in expected
+        assert all(map(dated, (response for response in responses if response.status != 200)))
+        assert set(case.fields) <= set(responses[-1].fields if responses else ())
         assert client.closed() if case.closed else serves_on(client)
     settle(recording_router)
     seen = [message for message in recorder.messages if message.target != b"/again"]
@@ -57,6 +62,12 @@ def test_a_hostile_request_is_answered_as_specified_and_the_function_sees_no_mor
     assert len(seen) == len(case.seen), seen
     assert all(map(fits, seen, case.seen)), seen
     assert secret.messages == [] and secret.violations == []
+
+
+def dated(response: Response) -> bool:
+    """Has this answer of the router's own the time of now (RFC 9110 6.6.1)?"""
+    (date,) = (value for name, value in response.fields if name == "date")
+    return abs(parsedate_to_datetime(date.decode()).timestamp() - time.time()) < WAIT
 
 
 def answers(client: Client, case: Case) -> Iterator[Response]:

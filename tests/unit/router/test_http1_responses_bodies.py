@@ -50,6 +50,14 @@ from router.http1.response import read_response
         (b"HTTP/1.1 200 OK\r\nX: y\r\n", b"HTTP/1.1 200 OK\r\nX: y\r\n", CLOSE, True, 0),
         (b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nTrailer: T\r\n", b"HTTP/1.1 200 OK\r\n", CLOSE, True, 0),
         (b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n", b"HTTP/1.1 204 No Content\r\n", 3, True, 0),
+        (
+            b"HTTP/1.1 426 Upgrade\r\nUpgrade: WebSocket, h2c\r\nConnection: close, Upgrade\r\nContent-Length: 0\r\n",
+            b"HTTP/1.1 426 Upgrade\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+            0,
+            False,
+            0,
+        ),
+        (b"HTTP/1.1 426 Upgrade\r\nUpgrade: h2c\r\n", b"HTTP/1.1 426 Upgrade\r\n", CLOSE, True, 0),
     ],
 )
 def test_a_response_is_read_and_loses_what_concerns_one_connection(
