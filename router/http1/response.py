@@ -28,13 +28,14 @@ _usual: Final = b"|".join(
     )
 )
 _match_usual: Final = re.compile(rb"(?:%b)*+" % _usual if grammar.POSSESSIVE else rb"(?!)").fullmatch
+_find_date: Final = re.compile(rb"\n(?i:date):").search
 _find_timeout: Final = re.compile(rb"timeout=([0-9]{1,6})").search
 
 
 class Response:
     """One response head: `head` is the status line and the end-to-end lines, each with its CRLF, without the empty line."""
 
-    __slots__ = ("bodied", "head", "idle", "keep", "length", "raw", "size", "status", "unchanged", "upgrade", "wire")
+    __slots__ = ("bodied", "dated", "head", "idle", "keep", "length", "raw", "size", "status", "unchanged", "upgrade", "wire")
 
     def __init__(self, block: bytes, status: int, head: bytes, length: int, keep: bool, idle: int = 0) -> None:
         self.raw = block + CRLF  # as received
@@ -48,10 +49,27 @@ class Response:
         self.keep = keep  # the function keeps the connection
         self.idle = idle  # seconds it keeps it idle (Keep-Alive: timeout=N); 0 = not said
         self.upgrade = b""  # the protocol of a 101, lower case
+        self.dated = True  # `head` says nothing that was true only when it was read
+
+    def date(self, line: bytes) -> None:
+        """Add a Date of now, of which the function said nothing (RFC 9110 6.6.1): `head` is good for this second."""
+        self.head += line
+        self.wire = self.head + CRLF
+        self.unchanged = self.dated = False
 
 
-def read_response(block: bytes) -> Response:
-    """The head in `block`: status line and field lines, each with its CRLF, without the empty line. Raises BadUpstream."""
+def read_response(block: bytes, date: bytes = b"") -> Response:
+    """The head in `block`: status line and field lines, each with its CRLF, without the empty line. Raises BadUpstream.
+
+    `date`: the line that a final response without Date gets.
+    """
+    response = _read(block)
+    if date and response.status >= 200 and _find_date(response.head) is None:
+        response.date(date)
+    return response
+
+
+def _read(block: bytes) -> Response:
     line = _match_status(block)
     if line is None:
         raise BadUpstream("The function answered with something that is not an HTTP/1.1 status line")

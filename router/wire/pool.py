@@ -11,6 +11,7 @@ from router.address import parse_address
 from router.exchange import Exchange
 from router.http1.response import Response
 from router.http1.sender import Limits
+from router.wire.date import DateLine
 from router.wire.poller import Poller
 from router.wire.upstream import UpstreamConnection, send_requests
 from router.wire.upstream_socket import UpstreamSocket
@@ -25,8 +26,10 @@ class Pool:
         self.idle = idle  # seconds that a connection is kept idle
         self.most_idle = most_idle  # idle connections of one endpoint
         self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
-        self.open_now: set[UpstreamSocket] = set()
+        self.open_now: set[UpstreamConnection] = set()
         self.outbox: list[UpstreamConnection] = []  # requests written in this turn of the poller
+        self.date = DateLine()
+        self._dated = b""  # what the clock said at the last look
         poller.send_by(self.outbox, partial(send_requests, self.outbox))
 
     def open(self, upstream: balance.Upstream, exchange: Exchange) -> UpstreamConnection:
@@ -74,6 +77,16 @@ class Pool:
                 connection.close()
         for upstream in self.responses.keys() - connected:
             del self.responses[upstream]
+        if self.date.now() is not self._dated:
+            self._dated = self.date.now()
+            self._forget_dates()
+
+    def _forget_dates(self) -> None:
+        """It is another second: heads that we dated are read anew when they come again, which costs the others nothing."""
+        self.responses = {upstream: response for upstream, response in self.responses.items() if response.dated}
+        for connection in self.open_now:
+            if not connection.response.dated:
+                connection.response.size = -1
 
     def close(self) -> None:
         """Close all."""

@@ -231,7 +231,7 @@ class UpstreamConnection(UpstreamSocket):
             block = head[:-2]
             if len(block) > self.pool.limits.head:
                 raise BadUpstream("The function answered with a head that is too long")
-            responses[self.upstream] = last = read_response(block)
+            responses[self.upstream] = last = read_response(block, self.pool.date.now())
         return last
 
     def _inform(self, exchange: Exchange, response: Response) -> bool:

@@ -12,8 +12,9 @@ import h11
 
 from tests.fuzz.memory import Memory, Socket
 
-FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+FINE = b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 2\r\n\r\nok"
+EMPTY = b"HTTP/1.1 200 OK\r\n" + DATE + b"Content-Length: 0\r\n\r\n"
 
 
 @dataclass

@@ -25,6 +25,7 @@ from router.model import Backend, Endpoint, Route, RouteKey, Settings
 from router.switchboard import Patience, Switchboard
 from router.wire import client_answers, upstream
 from router.wire.buffer import LARGE
+from router.wire.date import DateLine
 from router.wire.listener import Clients, Times
 from router.wire.pool import Pool
 from router.wire.upstream import UpstreamConnection
@@ -240,6 +241,8 @@ class Memory:
         self.pool = MemoryPool(self.poller, self.limits)
         self.board.connector = self.pool
         self.clients = Clients(self.board, self.poller, self.meters, self.limits, times or Times())  # type: ignore[arg-type]
+        begun = self.poller.now
+        self.pool.date = self.clients.date = DateLine(lambda: 784111777.0 + self.poller.now - begun)
         self.put("f:1")
 
     def put(self, *addresses: str, **settings: Any) -> None:

@@ -35,6 +35,22 @@ WIRES = (
         (DATES,),
     ),
     Defect(
+        "a function's answer without Date",
+        UPSTREAM,
+        "read_response(block, self.pool.date.now())",
+        "read_response(block)",
+        (DATES,),
+    ),
+    Defect(
+        "a Date of ours that stays",
+        "router/wire/pool.py",
+        "                connection.response.size = -1\n",
+        "                pass\n",
+        (DATES,),
+    ),
+    Defect("a Date of ours that an endpoint keeps", "router/wire/pool.py", " if response.dated}", "}", (DATES,)),
+    Defect("a Date beside the function's own", RESPONSE, "_find_date(response.head) is None", "True", (DATES,)),
+    Defect(
         "a FIN inside a request",
         CLIENT,
         "        elif state == FULL and self.exchange.client_closing():\n",

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.router.router_world import Wire, World
 
 GET = b"GET /fn/hello/x?y HTTP/1.1\r\nHost: a.example\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+OK = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n\r\nok"
 
 
 def served(world: World, request: bytes = GET, answer: bytes = OK) -> tuple[Wire, Wire, bytes]:
