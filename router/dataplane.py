@@ -59,6 +59,7 @@ class DataPlane:
         self.clients = Clients(self.board, self.poller, self.meters, settings.limits(), settings.times())
         self.clients.trusts = membership(settings.trusted)
         self.clients.proxies = membership(settings.proxy_protocol)
+        self.clients.via = settings.via.encode()
         if settings.tls_certificate:
             self.clients.certificate = Certificate(settings.tls_certificate, settings.tls_key)
         if settings.access_log:

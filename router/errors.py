@@ -146,6 +146,14 @@ class ResponseTimeout(ProxyError):
     code = "response-timeout"
 
 
+class LoopDetected(ProxyError):
+    """The request has been here again and again (RFC 9110 7.6, RFC 5842 7.2)."""
+
+    status = 508
+    title = "Loop Detected"
+    code = "loop"
+
+
 class VersionNotSupported(ProxyError):
     """A major version of HTTP that this port does not speak."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from router.address import parse_address
+from router.http1.grammar import match_token
 from router.http1.sender import Limits
 from router.options import BadSetting, check_least, converted, setting, stated
 from router.switchboard import Patience
@@ -44,6 +45,7 @@ class Settings:
     upstream_idle_connections: int = setting(512, "idle connections kept to one endpoint", 0)
     trusted: tuple[str, ...] = setting((), "networks whose X-Forwarded-* lines are believed, as CIDR")
     proxy_protocol: tuple[str, ...] = setting((), "networks that must begin a connection with PROXY protocol v2, as CIDR")
+    via: str = setting("", "what the router calls itself in a Via field of each request that it sends on; 508 for loops")
     tls_certificate: str = setting("", "PEM file of the certificate chain; with it clients speak TLS")
     tls_key: str = setting("", "PEM file of its key")
     access_log: float = setting(0.0, "share of requests that are written to the access log: 0 none, 1 all", 0)
@@ -56,6 +58,8 @@ class Settings:
             raise BadSetting("tls_certificate and tls_key must both be set, or neither")
         if self.access_log > 1:
             raise BadSetting(f"access_log must be at most 1, was {self.access_log:g}")
+        if self.via and match_token(self.via.encode()) is None:
+            raise BadSetting(f'via must be a name like "cloudbase", of letters, digits and any of -._~, was {self.via!r}')
         for name in ("trusted", "proxy_protocol"):
             for network in getattr(self, name):
                 _check_network(name, network)

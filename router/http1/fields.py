@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from router.errors import ExpectationFailed, HeadTooLarge, Malformed
 from router.http1 import grammar
 from router.http1.grammar import CHUNKED, CRLF, HOP_BY_HOP
+from router.http1.hops import check_loop
 from router.http1.prefix import EMPTY, Groups, Prefix, common, cut
 from router.http1.sender import Sender
 from router.http1.usual import alike
@@ -22,7 +23,7 @@ NO_TRACE: Final = 2  # … no traceparent
 # What a client may not have removed by naming it in Connection: framing, routing, and whatever this router sets.
 _UNTOUCHABLE: Final = frozenset(
     b"host content-length transfer-encoding x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix x-request-id "
-    b"traceparent forwarded x-real-ip max-forwards".split()
+    b"traceparent forwarded x-real-ip max-forwards via".split()
 )
 _REWRITTEN: Final = HOP_BY_HOP | frozenset(
     b"host content-length expect x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-prefix forwarded x-real-ip "
@@ -151,7 +152,9 @@ def read_strictly(block: bytes, minor: bytes, sender: Sender) -> Read:
     kept += (
         [b"tracestate: " + value + CRLF for value in said.get(b"tracestate", ())] if trace and b"tracestate" not in named else []
     )
-    back = _forwarded(said, sender, host or sender.authority)
+    back = _forwarded(said, sender, host or sender.authority, minor)
+    if sender.via:
+        check_loop([value for lower, _, value in lines if lower == b"via"], sender.via)
     keep = minor == b"1" and b"close" not in named
     missing = (not request_id) + 2 * (not trace)
     special = Special(_upgrade(said, named, minor, length), any(b"trailers" in grammar.members(te) for te in said.get(b"te", ())))
@@ -253,11 +256,14 @@ def _upgrade(said: dict[bytes, list[bytes]], named: frozenset[bytes], minor: byt
     return protocol if protocol != b"h2c" and grammar.match_token(protocol) else b""
 
 
-def _forwarded(said: dict[bytes, list[bytes]], sender: Sender, host: bytes) -> bytes:
-    """Our X-Forwarded-For, -Proto and -Host; those of a trusted sender are carried on."""
-    if not sender.trusted:
+def _forwarded(said: dict[bytes, list[bytes]], sender: Sender, host: bytes, minor: bytes) -> bytes:
+    """Our Via, X-Forwarded-For, -Proto and -Host; those of a trusted sender are carried on."""
+    if not sender.trusted and minor == b"1":
         return sender.lines + host + CRLF
-    chain = b", ".join([*said.get(b"x-forwarded-for", ()), sender.address])
-    proto = said.get(b"x-forwarded-proto", [sender.scheme])[-1]
-    host = said.get(b"x-forwarded-host", [host])[-1]
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (chain, proto, host)
+    chain, proto = [sender.address], sender.scheme
+    if sender.trusted:
+        chain = [*said.get(b"x-forwarded-for", ()), sender.address]
+        proto = said.get(b"x-forwarded-proto", [sender.scheme])[-1]
+        host = said.get(b"x-forwarded-host", [host])[-1]
+    forwarded = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (b", ".join(chain), proto, host)
+    return sender.passed(minor) + forwarded

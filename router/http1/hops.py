@@ -1,6 +1,6 @@
-"""How often OPTIONS and TRACE may still be forwarded: Max-Forwards, one lower for the next (RFC 9110 7.6.2).
+"""How far a request has come and may still go: Via, and Max-Forwards of OPTIONS and TRACE (RFC 9110 7.6.2 and 7.6.3).
 
-With any other method the field means nothing, and goes on as it came.
+With any other method Max-Forwards means nothing, and goes on as it came.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from router.errors import LastHop, Malformed, MethodNotAllowed
+from router.errors import LastHop, LoopDetected, Malformed, MethodNotAllowed
 
 COUNTED: Final = (b"OPTIONS", b"TRACE")
+ROUNDS: Final = 8  # how often a request may come by: functions that call others may pass their whole head on
 _MOST: Final = 999_999_999  # the largest value that goes on
 _find: Final = re.compile(rb"(?im)(?<=^max-forwards: ).*(?=\r\n)")
 
@@ -36,3 +37,10 @@ def _last_hop(method: bytes) -> LastHop | MethodNotAllowed:
     if method == b"TRACE":
         return MethodNotAllowed("TRACE is not answered here: with Max-Forwards: 0 it would be for this router")
     return LastHop("OPTIONS of the router itself")
+
+
+def check_loop(values: list[bytes], name: bytes) -> None:
+    """Raise LoopDetected when these Via fields say that a request was here too often."""
+    passed = sum(entry.split()[1:2] == [name] for value in values for entry in value.split(b","))
+    if passed >= ROUNDS:
+        raise LoopDetected(f"This request has come by here {passed} times already")

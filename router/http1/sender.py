@@ -19,15 +19,30 @@ class Limits:
 class Sender:
     """One client connection's constant facts. `lines` are the forwarded lines of an ordinary request, up to the host."""
 
-    __slots__ = ("address", "authority", "limits", "lines", "match_usual", "scheme", "trusted")
+    __slots__ = ("address", "authority", "limits", "lines", "match_usual", "scheme", "trusted", "via")
 
     def __init__(
-        self, address: bytes, limits: Limits, scheme: bytes = b"http", authority: bytes = b"localhost", trusted: bool = False
+        self,
+        address: bytes,
+        limits: Limits,
+        scheme: bytes = b"http",
+        authority: bytes = b"localhost",
+        trusted: bool = False,
+        via: bytes = b"",
     ) -> None:
         self.address = address
         self.limits = limits
-        self.match_usual = usual(limits.fields)
+        self.match_usual = usual(limits.fields, via != b"")
         self.scheme = scheme
         self.authority = authority  # the router's own, for HTTP/1.0 requests without Host
         self.trusted = trusted  # it is in a configured network: what it says of X-Forwarded-* holds
-        self.lines = b"X-Forwarded-For: " + address + b"\r\nX-Forwarded-Proto: " + scheme + b"\r\nX-Forwarded-Host: "
+        self.via = via  # what the router calls itself in Via; empty: it says nothing
+        self.lines = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: " % (
+            self.passed(b"1"),
+            address,
+            scheme,
+        )
+
+    def passed(self, minor: bytes) -> bytes:
+        """The line that says that a request in HTTP/1.`minor` came by here (RFC 9110 7.6.3), if there is to be one."""
+        return b"Via: 1.%b %b\r\n" % (minor, self.via) if self.via else b""

@@ -18,34 +18,39 @@ _SPECIAL = (
     *(b"connection", b"keep-alive", b"proxy-*", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length", b"host"),
     *(b"expect", b"http2-settings", b"forwarded", b"x-forwarded-*", b"x-real-ip", b"x-request-id", b"traceparent", b"tracestate"),
 )
-_FIRST = {byte for name in _SPECIAL for byte in name[:1] + name[:1].upper()}
-_HARMLESS = b"".join(
-    re.escape(bytes((byte,))) for byte in range(33, 127) if re.match(TOKEN, bytes((byte,))) and byte not in _FIRST
-)
-
 _REQUEST_ID = grammar.REQUEST_ID + b"+"
 
-# The order is that of likelihood: each alternative that is entered in vain costs 0.1 us a line.
-_LINES = b"|".join(
-    (
-        rb"[%b]%b*+:%b*+%b" % (_HARMLESS, TOKEN, VALUE, EOL),  # a first letter that no special field has
-        rb"[Cc](?!(?i:onnection:|ontent[-_]length:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # Cookie, Content-Type, Cache-Control
-        rb"[Uu](?!(?i:pgrade:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # User-Agent
-        once(1, b"host", rb"((?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+)"),
-        once(2, b"content-length", rb"([0-9]{1,15}+)"),
-        once(3, b"x-request-id", b"()" + _REQUEST_ID),
-        once(4, b"traceparent", b"()" + grammar.TRACEPARENT),
-        once(5, b"tracestate", b"()" + VALUE + rb"*"),
-        rb"(?=[Cc])(?(6)(?!))([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n)",
-        rb"%b%b++:%b*+%b" % (grammar.unlike(*_SPECIAL), TOKEN, VALUE, EOL),
+
+def _lines(special: tuple[bytes, ...]) -> bytes:
+    """One line. The order is that of likelihood: each alternative that is entered in vain costs 0.1 us a line."""
+    first = {byte for name in special for byte in name[:1] + name[:1].upper()}
+    harmless = b"".join(
+        re.escape(bytes((byte,))) for byte in range(33, 127) if re.match(TOKEN, bytes((byte,))) and byte not in first
     )
-)
+    return b"|".join(
+        (
+            rb"[%b]%b*+:%b*+%b" % (harmless, TOKEN, VALUE, EOL),  # a first letter that no special field has
+            rb"[Cc](?!(?i:onnection:|ontent[-_]length:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # Cookie, Content-Type, Cache-Control
+            rb"[Uu](?!(?i:pgrade:))%b*+:%b*+%b" % (TOKEN, VALUE, EOL),  # User-Agent
+            once(1, b"host", rb"((?:[A-Za-z0-9\-._~]++|\[[0-9A-Fa-f:.]++\])(?::[0-9]{1,5}+)?+)"),
+            once(2, b"content-length", rb"([0-9]{1,15}+)"),
+            once(3, b"x-request-id", b"()" + _REQUEST_ID),
+            once(4, b"traceparent", b"()" + grammar.TRACEPARENT),
+            once(5, b"tracestate", b"()" + VALUE + rb"*"),
+            rb"(?=[Cc])(?(6)(?!))([Cc]onnection:[ \t]*+[Kk]eep-[Aa]live[ \t]*+\r\n)",
+            rb"%b%b++:%b*+%b" % (grammar.unlike(*special), TOKEN, VALUE, EOL),
+        )
+    )
 
 
 @lru_cache(maxsize=16)
-def usual(most: int) -> Callable[..., re.Match[bytes] | None]:
-    """Match a block of at most so many lines. Matches nothing on a CPython whose `re` gets such expressions wrong."""
-    return re.compile(rb"(?:%b){0,%d}+" % (_LINES, most) if grammar.POSSESSIVE else rb"(?!)").fullmatch
+def usual(most: int, via: bool = False) -> Callable[..., re.Match[bytes] | None]:
+    """Match a block of at most so many lines; with `via`, that field has to be looked into, too.
+
+    Matches nothing on a CPython whose `re` gets such expressions wrong.
+    """
+    lines = _lines((*_SPECIAL, b"via") if via else _SPECIAL)
+    return re.compile(rb"(?:%b){0,%d}+" % (lines, most) if grammar.POSSESSIVE else rb"(?!)").fullmatch
 
 
 _IDENTITIES: Final = {b"x-request-id": _REQUEST_ID, b"traceparent": grammar.TRACEPARENT}

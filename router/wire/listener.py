@@ -47,6 +47,7 @@ class Clients:
         self.trusts: Callable[[str], bool] = lambda _: False  # may this address speak for others (X-Forwarded-*)?
         self.proxies: Callable[[str], bool] = lambda _: False  # does this address begin with the PROXY protocol?
         self.certificate: Certificate | None = None
+        self.via = b""  # what the router calls itself in Via
         self.date = DateLine()
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
@@ -70,7 +71,7 @@ class Clients:
             except OSError:  # it was reset before the first byte
                 sock.close()
                 return
-        sender = Sender(address.encode("latin-1"), self.limits, scheme, trusted=self.trusts(address))
+        sender = Sender(address.encode("latin-1"), self.limits, scheme, trusted=self.trusts(address), via=self.via)
         self.open.add(Client(self, secure, sender))
         self.meters.accepted()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 REQUESTS = "tests/unit/router/test_http1_requests.py"
 ANSWERS = "tests/unit/router/test_http1_responses_bodies.py"
 TARGETS = "tests/unit/router/test_http1_targets.py"
+VIA = "tests/unit/router/test_http1_via.py"
 DATES = "tests/unit/router/test_wire_date.py"
 WIRE = "tests/unit/router/test_wire_properties.py"
 BROKEN = "tests/unit/router/test_wire_faults.py"

@@ -17,6 +17,7 @@ from tests.mutants.defect import (
     TARGET,
     TARGETS,
     USUAL,
+    VIA,
     WIRE,
     Defect,
 )
@@ -111,6 +112,10 @@ HTTP1 = (
     ),
     Defect("TRACE that is answered", HOPS, '    if method == b"TRACE":\n', "    if False:\n", (TARGETS, HOSTILE)),
     Defect("Connection that names the hops", FIELDS, "x-real-ip max-forwards", "x-real-ip", (HOSTILE,)),
+    Defect("Connection that names Via", FIELDS, 'max-forwards via"', 'max-forwards"', (VIA,)),
+    Defect("a loop without end", HOPS, "    if passed >= ROUNDS:\n", "    if False:\n", (VIA,)),
+    Defect("Via that is not looked into", USUAL, '(*_SPECIAL, b"via") if via else _SPECIAL', "_SPECIAL", (VIA,)),
+    Defect("Via of another version", FIELDS, 'if not sender.trusted and minor == b"1":', "if not sender.trusted:", (VIA,)),
     Defect("a lowercase method", REQUEST, "    if _match_method(method) is None:\n", "    if False:\n", (REQUESTS,)),
     Defect("CONNECT", REQUEST, '    if method == b"CONNECT":\n', "    if False:\n", (SEEDS, HOSTILE)),
     Defect("a head without end", REQUEST, "    if len(data) > limits.head + 3:", "    if False:", (REQUESTS, WIRE)),

@@ -43,6 +43,9 @@ FORWARDING = [
     passed("X-Forwarded-User and -Port of anybody are dropped", "docs/architecture.md", head(b"X-Forwarded-User: root", b"x_forwarded_port: 1"),
            got({}, "x-forwarded-user", "x_forwarded_port")),
     passed("Forwarded of anybody is dropped", "RFC 7239 8.1", head(b"Forwarded: for=6.6.6.6"), got({}, "forwarded")),
+    passed("Via of others goes on, and this router says nothing unless it has a name", "RFC 9110 7.6.3", head(b"Via: 1.0 fred, 1.1 p.example"),
+           got({"via": b"1.0 fred, 1.1 p.example"})),
+    refused("Connection names Via", "RFC 9110 7.6.1", head(b"Connection: Via", b"Via: 1.1 x")),
     passed("a request id is kept", "docs/architecture.md", head(b"X-Request-Id: " + ID), got({"x-request-id": ID})),
     passed("a trace is kept", "W3C Trace Context 3.2", head(b"traceparent: " + TRACE), got({"traceparent": TRACE})),
 ]  # fmt: skip

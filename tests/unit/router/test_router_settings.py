@@ -33,6 +33,10 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
         ({"ROUTER_LISTEN": "8080"}, 'listen: "8080" is not an address'),
         ({"ROUTER_TLS_KEY": "k.pem"}, "tls_certificate and tls_key must both be set"),
         ({"ROUTER_ACCESS_LOG": "2"}, "access_log must be at most 1, was 2"),
+        (
+            {"ROUTER_VIA": "our router"},
+            "via must be a name like \"cloudbase\", of letters, digits and any of -._~, was 'our router'",
+        ),
         ({"ROUTER_CONFIG": "/nowhere.toml"}, "the settings file /nowhere.toml cannot be read"),
     ],
 )
