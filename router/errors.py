@@ -16,6 +16,7 @@ class ProxyError(Exception):
     title = "Internal Server Error"
     code = "internal"  # bounded label of the metrics, and the last part of the problem's URN
     retry_after = 0.0  # seconds; 0 = not said
+    to_head = False  # the request was a HEAD, to which no answer has a body
     allow = ""  # the methods that are taken instead; empty: not said
 
     def __init__(self, detail: str, retry_after: float = 0.0) -> None:

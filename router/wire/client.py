@@ -143,7 +143,11 @@ class Client(ClientAnswers):
 
     def _read_head(self, head: bytes) -> Request:
         last = self.request.read if self.head else None
-        self.request = request = read_request(head, len(head) - 4, self.sender, last)
+        try:
+            self.request = request = read_request(head, len(head) - 4, self.sender, last)
+        except ProxyError as error:
+            error.to_head = head.lstrip(CRLF).startswith(b"HEAD ")
+            raise
         self.fields = request.fields
         self.method = request.method
         self.head = head
@@ -291,8 +295,10 @@ class Client(ClientAnswers):
     def _overdue(self) -> None:
         if self.state == HEAD and self.begun:
             self._reject(HeadTimeout("The request head did not come to its end in time"))
-        else:
+        elif self.out or self.state != HEAD:
             self.close()
+        else:
+            self.part()
 
     def close(self) -> None:
         """As ClientSocket.close."""

@@ -116,7 +116,7 @@ class ClientAnswers(ClientSocket):
             self.last = True
         head, body = render(error)
         closing = b"Connection: close\r\n" if self.last else b""
-        bodied = self.method != b"HEAD" or self.state == HEAD  # in state HEAD the method is still that of the request before
+        bodied = not error.to_head and (self.method != b"HEAD" or self.state == HEAD)  # in HEAD it is the last request's method
         self._write(head + self.clients.date.now() + closing + CRLF + (body if bodied else b""))
 
     def cut(self) -> None:

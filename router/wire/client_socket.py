@@ -100,7 +100,7 @@ class ClientSocket(Outlet):
         if self.state >= LINGER:
             return
         if self.closing and not self.out:
-            self.close()
+            self.part()
             return
         self.state = LINGER
         self.buf = b""
@@ -113,7 +113,7 @@ class ClientSocket(Outlet):
         if self.state == LINGER and self.ending and not self.out:
             if self.closing:  # both have said all
                 self.ending = False
-                self.close()
+                self.part()
                 return
             self.due = self.poller.now + self.clients.times.linger
         super()._shut()
@@ -124,6 +124,15 @@ class ClientSocket(Outlet):
         if self.state != CLOSED:
             self.close()
             exchange.client_gone()
+
+    def part(self) -> None:
+        """Close, with all said. Over TLS the client is told that nothing was cut off (RFC 9112 9.8)."""
+        if self.clients.certificate is not None:
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # it is gone already
+        self.close()
 
     def close(self) -> None:
         """Close the connection. Nothing is reported."""

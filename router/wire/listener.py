@@ -112,7 +112,7 @@ class Clients:
     def close_idle(self) -> None:
         """Close those that are between requests, and those that have not begun."""
         for client in [client for client in self.open if client.state == HEAD and not client.begun and not client.out]:
-            client.close()
+            client.part()
         for preface in list(self.prefaces):
             preface.abort()
 

@@ -25,6 +25,14 @@ from tests.mutants.defect import (
 
 WIRES = (
     Defect(
+        "an end over TLS that looks cut off",
+        "router/wire/client_socket.py",
+        "        if self.clients.certificate is not None:\n",
+        "        if False:\n",
+        (CLIENTS,),
+    ),
+    Defect("a body in an answer to HEAD", CLIENT, 'error.to_head = head.lstrip(CRLF).startswith(b"HEAD ")', "pass", (HOSTILE,)),
+    Defect(
         "an answer of ours without Date", CLIENT_ANSWERS, "head + self.clients.date.now() + closing", "head + closing", (HOSTILE,)
     ),
     Defect(

@@ -66,4 +66,13 @@ ABSOLUTE = [
     refused("HTTP/1.1 in absolute-form without Host", "RFC 9112 3.2", head(start=b"GET http://h/fn/f/x HTTP/1.1", host=b"")),
 ]  # fmt: skip
 
-CASES: list[Case] = [*HOPS, *ABSOLUTE]
+HEADS = [  # no answer to HEAD has a body, whoever answers: what followed the head would be left over behind it
+    refused("HEAD with a malformed field", "RFC 9110 9.3.2", head(b"A : b", start=b"HEAD /fn/f/x HTTP/1.1")),
+    refused(
+        "HEAD behind an empty line, without Host", "RFC 9110 9.3.2", b"\r\n" + head(start=b"HEAD /fn/f/x HTTP/1.1", host=b"")
+    ),
+    refused("HEAD of an expectation nobody knows", "RFC 9110 9.3.2", head(b"Expect: x", start=b"HEAD /fn/f/x HTTP/1.1"), 417),
+    Case("HEAD of no function", "RFC 9110 9.3.2", head(start=b"HEAD /fn/nosuch HTTP/1.1"), (404,), closed=False),
+]
+
+CASES: list[Case] = [*HOPS, *ABSOLUTE, *HEADS]

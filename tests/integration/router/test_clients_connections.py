@@ -128,6 +128,16 @@ def test_clients_may_speak_tls(worlds: Callable[[Settings], World]) -> None:
     client.close()
 
 
+def test_who_was_idle_for_too_long_is_told_over_tls_that_nothing_was_cut_off(worlds: Callable[[Settings], World]) -> None:
+    certificate = {"tls_certificate": str(HERE / "localhost.pem"), "tls_key": str(HERE / "localhost.key.pem")}
+    client = worlds(Settings(idle_timeout=0.05, **certificate)).client()
+    context = ssl.create_default_context(cafile=str(HERE / "localhost.pem"))
+    client.sock = context.wrap_socket(client.sock, server_hostname="localhost", suppress_ragged_eofs=False)
+    client.send(GET)
+    assert client.answer()[0].startswith(b"HTTP/1.1 404 ")
+    assert client.sock.recv(1) == b""  # an end without close_notify would raise (RFC 9112 9.8)
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system does not tell of a FIN behind what is not read")
 def test_whoever_waits_behind_tls_and_is_not_read_is_seen_to_hang_up(worlds: Callable[[Settings], World]) -> None:
     certificate = {"tls_certificate": str(HERE / "localhost.pem"), "tls_key": str(HERE / "localhost.key.pem")}
