@@ -44,7 +44,7 @@ def backing_off(world: World, origin: Origin) -> Wire:
 
 def sending(world: World, origin: Origin) -> Wire:
     client = asked(world, HALF, "busy")
-    origin.accept().until(b"abc")
+    origin.accept().until(b"\r\n\r\nabc")
     return client
 
 

@@ -109,7 +109,7 @@ def test_a_post_on_a_connection_that_breaks_after_taking_it_is_502_and_not_sent_
     client = world.client()
     client.send(POST)
     taken = next(origin for origin in (first, second) if connected(origin))
-    taken.wires[-1].until(b"abc")
+    taken.wires[-1].until(b"\r\n\r\nabc")
     taken.wires[-1].reset()
     assert client.answer()[0].startswith(b"HTTP/1.1 502")
     assert no_more_connections(first, 0.05) and no_more_connections(second, 0.05)
@@ -146,7 +146,7 @@ def test_a_request_that_comes_byte_by_byte_goes_on_whole(world: World) -> None:
         client.send(POST[at : at + 1])
         read_by_router(world)
     function = origin.accept()
-    assert function.until(b"abc").startswith(b"POST /x ")
+    assert function.until(b"\r\n\r\nabc").startswith(b"POST /x ")
     function.send(OK)
     assert client.answer()[1] == b"hello"
     client.close()
@@ -207,7 +207,7 @@ def pushed(send: object, most: int, patience: float = 0.2) -> int:
 
 def test_a_function_that_takes_a_request_and_says_nothing_is_504(world: World) -> None:
     client, function = world.asked(POST, timeout=0.3)
-    function.until(b"abc")
+    function.until(b"\r\n\r\nabc")
     assert client.answer()[0].startswith(b"HTTP/1.1 504")
     assert function.ended()
     client.close()
