@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -16,7 +17,7 @@ class Bad:
     id: str
     field: str
     words: str  # a part of the message
-    spec: dict[str, Any] = field(default_factory=dict)  # laid over GOOD_SPEC
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # laid over GOOD_SPEC
     name: str = "hello"
     without: tuple[str, ...] = ()  # keys of GOOD_SPEC that are left out
     by_schema: bool = False  # a structural schema prunes or refuses it before any webhook sees it
