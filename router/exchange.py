@@ -16,7 +16,9 @@ from router.attempt import BACKOFF, CONNECTING, IDLE, RESPONDING, SENT, TUNNEL, 
 from router.balance import share_of
 from router.errors import BadUpstream, BodyTimeout, BodyTooLarge, ColdStartTimeout, ProxyError, Refused, ResponseTimeout
 from router.gate import GO, Admission, Refusal
+from router.http1.request import NOTHING as NO_REQUEST
 from router.http1.request import Request
+from router.http1.response import NOTHING as NO_RESPONSE
 from router.http1.response import Response
 from router.live import Revision
 from router.model import Settings
@@ -284,6 +286,12 @@ class Exchange(Attempt):
             self._give_up(BodyTimeout("The request's body stopped coming"))
 
     # the end
+
+    def forget(self) -> None:
+        """Between requests: let go of what the last one left."""
+        self.request = NO_REQUEST
+        self.response = NO_RESPONSE
+        self.held = b""
 
     def _cold_start(self) -> bytes:
         """Account for a cold start, once; returns its Server-Timing line."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from router.errors import HeadTooLarge, Malformed, TargetTooLong, VersionNotSupported
 from router.http1 import grammar
-from router.http1.fields import Read, read_fields, read_strictly
+from router.http1.fields import Fields, Read, read_fields, read_strictly
 from router.http1.grammar import CRLF
 from router.http1.hops import COUNTED, count_down
 from router.http1.sender import Limits, Sender
@@ -54,6 +54,9 @@ class Request:
         uncut = Request(self.method, b"", b"/fn/" + self.segment + self.rest, self.read)
         uncut.own = self.own
         return uncut
+
+
+NOTHING: Final = Request(b"", b"", b"", (Fields(b"1", b"", 0, True, 0, None, b""), b"", b""))  # where none is kept
 
 
 def read_request(data: bytes, end: int, sender: Sender, last: Read | None) -> Request:

@@ -58,6 +58,9 @@ class Response:
         self.unchanged = self.dated = False
 
 
+NOTHING: Final = Response(b"", 0, b"", 0, False)  # where there is no response, or it is not kept
+
+
 def read_response(block: bytes, date: bytes = b"") -> Response:
     """The head in `block`: status line and field lines, each with its CRLF, without the empty line. Raises BadUpstream.
 

@@ -14,9 +14,9 @@ from router.errors import HeadTimeout, ProxyError
 from router.exchange import IDLE, RESPONDING, Exchange
 from router.http1.body import ChunkedReader
 from router.http1.grammar import CRLF
-from router.http1.request import Request, check_unfinished, read_request
+from router.http1.request import NOTHING, Request, check_unfinished, read_request
 from router.http1.sender import Sender
-from router.wire.buffer import BUFFER, BUSY, VIEW
+from router.wire.buffer import BUFFER, BUSY, KEPT, VIEW
 from router.wire.client_answers import ClientAnswers
 from router.wire.client_socket import BODY, CLOSED, FULL, HEAD, LINGER, TUNNEL
 from router.wire.watched import BROKEN, READ, WRITE
@@ -291,6 +291,19 @@ class Client(ClientAnswers):
             self.exchange.check(now)
             if not self.events & READ and not self.closing and self._hung_up():
                 self._ended()
+
+    def forget(self) -> None:
+        """Between requests: let go of what the last one left, and of its head if that was a large one. Called once a second.
+
+        The head of a client that goes on asking is known again by its next request.
+        """
+        if self.state != HEAD:
+            return
+        self.exchange.forget()
+        if len(self.head) > KEPT:
+            self.head = b""
+            self.request = NOTHING
+            self.fields = None
 
     def _overdue(self) -> None:
         if self.state == HEAD and self.begun:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from router.http1.sender import Limits, Sender
 from router.meters import Meters
 from router.switchboard import Switchboard
-from router.wire.buffer import BUSY
+from router.wire.buffer import BUSY, FORGET
 from router.wire.client import Client
 from router.wire.client_socket import HEAD, ClientSocket
 from router.wire.date import DateLine
@@ -51,6 +51,7 @@ class Clients:
         self.date = DateLine()
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
+        self._forget_at = 0.0
         self.outbox: list[ClientSocket] = []  # answers written in this turn of the poller
         poller.send_by(self.outbox, self.send)
 
@@ -101,9 +102,13 @@ class Clients:
         outbox.clear()
 
     def sweep(self, now: float) -> None:
-        """Look at every connection's time."""
+        """Look at every connection's time, and at times at what it remembers."""
         for client in list(self.open):
             client.check(now)
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET
+            for client in self.open:
+                client.forget()
         for preface in [preface for preface in self.prefaces if now >= preface.due]:
             preface.abort()
         if self.certificate is not None:

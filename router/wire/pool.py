@@ -11,6 +11,7 @@ from router.address import parse_address
 from router.exchange import Exchange
 from router.http1.response import Response
 from router.http1.sender import Limits
+from router.wire.buffer import FORGET, KEPT
 from router.wire.date import DateLine
 from router.wire.poller import Poller
 from router.wire.upstream import UpstreamConnection, send_requests
@@ -27,6 +28,7 @@ class Pool:
         self.most_idle = most_idle  # idle connections of one endpoint
         self.responses: dict[balance.Upstream, Response] = {}  # the last head of each endpoint: functions repeat themselves
         self.open_now: set[UpstreamConnection] = set()
+        self._forget_at = 0.0
         self.outbox: list[UpstreamConnection] = []  # requests written in this turn of the poller
         self.date = DateLine()
         self._dated = b""  # what the clock said at the last look
@@ -68,6 +70,9 @@ class Pool:
 
     def sweep(self, now: float) -> None:
         """Close the idle connections whose time is over, and those of endpoints that went; keep no head of one without any."""
+        forgetting = now >= self._forget_at
+        if forgetting:
+            self._forget_at = now + FORGET
         connected = {connection.upstream for connection in self.open_now}
         for upstream in connected:
             over = [connection for connection in upstream.idle if upstream.gone or connection.expires <= now]
@@ -75,6 +80,8 @@ class Pool:
                 upstream.idle[:] = [] if upstream.gone else [one for one in upstream.idle if one.expires > now]
             for connection in over:
                 connection.close()
+            if forgetting:
+                self._forget(upstream)
         for upstream in self.responses.keys() - connected:
             del self.responses[upstream]
         if self.date.now() is not self._dated:
@@ -87,6 +94,13 @@ class Pool:
         for connection in self.open_now:
             if not connection.response.dated:
                 connection.response.size = -1
+
+    def _forget(self, upstream: balance.Upstream) -> None:
+        """Let go of large heads of answers that no exchange needs."""
+        for connection in upstream.idle:
+            connection.forget()
+        if upstream in self.responses and len(self.responses[upstream].raw) > KEPT:
+            del self.responses[upstream]
 
     def close(self) -> None:
         """Close all."""

@@ -16,9 +16,9 @@ from router.http1.body import ChunkedReader, chunk, last_chunk
 from router.http1.fields import Special
 from router.http1.grammar import CHUNKED, CRLF
 from router.http1.request import Request
-from router.http1.response import Response, read_response
+from router.http1.response import NOTHING, Response, read_response
 from router.streams import Buffer
-from router.wire.buffer import BUFFER, BUSY, LARGE, SMALL, VIEW, begins_with
+from router.wire.buffer import BUFFER, BUSY, KEPT, LARGE, SMALL, VIEW, begins_with
 from router.wire.upstream_socket import CHUNKS, CLOSE, CLOSED, HEAD, LENGTH, TUNNEL, UpstreamSocket
 from router.wire.watched import BROKEN, READ, WRITE
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from router.wire.pool import Pool
 
 MOST_INTERIM: Final = 16  # 1xx responses to one request: more is a function gone wild
-_NONE: Final = Response(b"", 0, b"", 0, False)
 
 
 class UpstreamConnection(UpstreamSocket):
@@ -42,7 +41,7 @@ class UpstreamConnection(UpstreamSocket):
         self.chunking = False  # the request's body is chunked
         self.keep = True  # nothing speaks against using the connection again
         self.expires = inf  # monotonic seconds from which it is not used any more
-        self.response = _NONE  # the last one
+        self.response = NOTHING  # the last one
         self.poller.watch(self.fd, self, self.events)
 
     # from the exchange
@@ -112,6 +111,11 @@ class UpstreamConnection(UpstreamSocket):
         if self.events != READ:
             self._set(READ)
         self.interim = 0
+
+    def forget(self) -> None:
+        """It is idle: let go of its last head if that was a large one."""
+        if len(self.response.raw) > KEPT:
+            self.response = NOTHING
 
     def crashed(self) -> None:
         """A defect of ours in `on_event`: the client must not wait for what will not come. Nothing is sent again."""

@@ -14,6 +14,7 @@ from tests.mutants.defect import (
     FUNCTIONS,
     HOSTILE,
     HOSTILE_ANSWERS,
+    MEMORY,
     RESPONSE,
     TURNS,
     UPSOCKET,
@@ -217,6 +218,8 @@ WIRES = (
         "            if not response.status or exchange",
         (BROKEN,),
     ),
+    Defect("a large head that an idle client's connection keeps", CLIENT, "if len(self.head) > KEPT:", "if False:", (MEMORY,)),
+    Defect("a body that an idle client's connection keeps", EXCHANGE, '        self.held = b""\n', "", (MEMORY,)),
     Defect(
         "a listener that spins without descriptors",
         "router/wire/listener.py",
