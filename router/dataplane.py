@@ -7,6 +7,7 @@ framework, no HTTP client and no Kubernetes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import socket
@@ -19,6 +20,7 @@ from autoscaler.model import Sample
 from router.access_log import AccessLog
 from router.exchange import Exchange
 from router.identity import Identity
+from router.listening import room_for_clients
 from router.live import Live, Revision
 from router.meters import PAGE, Meters
 from router.model import Route, RouteKey
@@ -31,6 +33,8 @@ from router.wire.listener import Clients, Listener
 from router.wire.poller import poller_of
 from router.wire.pool import Pool
 from router.wire.tls import Certificate
+
+log = logging.getLogger("router")
 
 TICK = 0.25  # seconds between looks at the connections' times
 RESTLESS_TICK = 0.025  # seconds between looks at what waits, while something does
@@ -56,7 +60,8 @@ class DataPlane:
         self.board = Switchboard(self.poller, random.random, identity, self.meters, scaler, settings.patience())
         self.pool = Pool(self.poller, settings.limits(), settings.upstream_idle, settings.upstream_idle_connections)
         self.board.connector = self.pool
-        self.clients = Clients(self.board, self.poller, self.meters, settings.limits(), settings.times())
+        most = _client_connections(settings.client_connections)
+        self.clients = Clients(self.board, self.poller, self.meters, settings.limits(), settings.times(), most)
         self.clients.trusts = membership(settings.trusted)
         self.clients.proxies = membership(settings.proxy_protocol)
         self.clients.via = settings.via.encode()
@@ -183,3 +188,13 @@ class DataPlane:
                 listener.resume()
             self.clients.sweep(now)
             self.pool.sweep(now)
+
+
+def _client_connections(wanted: int) -> int:
+    """How many there may be, where an operator wants so many; 0: as many as there is room for."""
+    room = room_for_clients()
+    if wanted > room:
+        log.warning(
+            "client_connections is %d: beyond %d requests may find no descriptor for their way to a function", wanted, room
+        )
+    return wanted or room

@@ -9,6 +9,8 @@ import sys
 from router.address import parse_address
 
 BACKLOG = 4096
+_RESERVED = 128  # descriptors for all that is no connection of the data plane
+_PLENTY = 1 << 20  # client connections, where descriptors have no limit
 
 
 def allow_connections() -> None:
@@ -21,6 +23,14 @@ def allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (ValueError, OSError):
         pass  # macOS names a limit that it does not grant: then it stays as it was
+
+
+def room_for_clients() -> int:
+    """How many client connections leave each of them a descriptor for its way to a function, and some for everything else."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return _PLENTY
+    return max(1, (limit - min(_RESERVED, limit // 8)) // 2)
 
 
 def bind(text: str, reuse_port: bool = False) -> socket.socket:

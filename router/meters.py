@@ -93,6 +93,8 @@ ACCEPTED: Final = 19  # client connections
 GONE: Final = 20
 BEAT: Final = 21  # microseconds of the monotonic clock when the worker last wrote the loads of all its rows
 REJECTIONS: Final = 22  # REJECTED
+EVICTED: Final = REJECTIONS + len(REJECTED)  # client connections closed for another one's sake
+BOUND: Final = EVICTED + 1  # gauge: how many there may be
 
 _AT: Final = tuple(LATENCY + BUCKETS * (first if 1 <= first <= 5 else 0 if first == 0 else 5) for first in range(10))
 _REASON: Final = {name: UNSERVED + n for n, name in enumerate(REASONS)}
@@ -205,6 +207,14 @@ class Meters:
     def gone(self) -> None:
         """A client's connection was closed."""
         self._cells[GONE] += 1
+
+    def evicted(self) -> None:
+        """An idle client connection was closed to make room for another."""
+        self._cells[EVICTED] += 1
+
+    def bounded(self, most: int) -> None:
+        """So many client connections there may be."""
+        self._cells[BOUND] = most
 
     def rejected(self, status: int) -> None:
         """A request was answered by the router before a route was known."""

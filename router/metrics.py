@@ -62,13 +62,17 @@ IN_FLIGHT: Final = Fact("in_flight", "gauge", ("function",), "requests", "reques
 WAITING: Final = Fact("waiting", "gauge", ("function",), "requests", "requests that wait for a replica or a slot")
 ACCEPTED: Final = Fact("client_accepted_total", "counter", (), "connections", "connections accepted from clients")
 CLIENTS: Final = Fact("client_connections", "gauge", (), "connections", "connections of clients, idle ones included")
+CLIENT_LIMIT: Final = Fact("client_connections_limit", "gauge", (), "connections", "connections that clients may have")
+EVICTED: Final = Fact(
+    "client_evicted_total", "counter", (), "connections", "idle connections of clients that were closed to make room for others"
+)
 REJECTED: Final = Fact(
     "rejected_total", "counter", ("status",), "requests", "requests answered before a function was known, by status code"
 )
 WORKERS: Final = Fact("workers", "gauge", (), "processes", "workers that move requests")
 FACTS: Final = (
     REQUESTS, DURATION, COLD, COLD_PARTS, UNSERVED, FAILURES, RETRIES, RECEIVED, SENT, OPENED, UPSTREAM, IN_FLIGHT, WAITING,
-    ACCEPTED, CLIENTS, REJECTED, WORKERS,
+    ACCEPTED, CLIENTS, CLIENT_LIMIT, EVICTED, REJECTED, WORKERS,
 )  # fmt: skip
 
 
@@ -96,6 +100,7 @@ class RouterMetrics(Collector):
             self._past[label] = _sum(self._past.get(label, _NOTHING), _without_gauges(cells))
         ended = list(meters.read_worker(book))
         ended[meters.GONE] = ended[meters.ACCEPTED]
+        ended[meters.BOUND] = 0
         self._past_worker = _sum(self._past_worker, tuple(ended))
 
     def forget(self, function: str) -> None:
@@ -131,6 +136,8 @@ class RouterMetrics(Collector):
     def _by_worker(self, cells: Cells) -> Iterator[Metric]:
         yield _single(ACCEPTED, cells[meters.ACCEPTED])
         yield _single(CLIENTS, cells[meters.ACCEPTED] - cells[meters.GONE])
+        yield _single(CLIENT_LIMIT, cells[meters.BOUND])
+        yield _single(EVICTED, cells[meters.EVICTED])
         rejected = _counter(REJECTED)
         for status, count in zip(meters.REJECTED, cells[meters.REJECTIONS :], strict=False):
             rejected.add_metric([str(status) if status else "other"], count)

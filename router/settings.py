@@ -29,6 +29,9 @@ class Settings:
 
     listen: str = setting("127.0.0.1:8080", 'where clients connect: "host:port", "[ipv6]:port" or "unix:/path"')
     workers: int = setting(0, "processes that move requests, besides the one that decides; 0 = one process does both", 0)
+    client_connections: int = setting(
+        0, "connections that clients may have in each worker; 0 = what half of the descriptors allow", 0
+    )
     head_size: int = setting(65536, "bytes of a request or response head: 431, 502", 1024)
     head_fields: int = setting(100, "field lines of a request head: 431", 1)
     target_size: int = setting(8192, "bytes of a request target: 414", 64)

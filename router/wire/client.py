@@ -8,6 +8,7 @@ any  -> LINGER -> CLOSED         the last answer is out; what still comes is rea
 from __future__ import annotations
 
 import socket
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from router.errors import HeadTimeout, ProxyError
@@ -291,6 +292,13 @@ class Client(ClientAnswers):
             self.exchange.check(now)
             if not self.events & READ and not self.closing and self._hung_up():
                 self._ended()
+
+    def idle_since(self) -> float:
+        """Monotonic seconds from which on it has waited for a request's first byte; infinity: it does not."""
+        if self.state != HEAD or self.begun or self.out:
+            return inf
+        times = self.clients.times
+        return self.due - (times.idle if self.method else times.head)
 
     def forget(self) -> None:
         """Between requests: let go of what the last one left, and of its head if that was a large one. Called once a second.

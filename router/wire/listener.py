@@ -14,6 +14,7 @@ from router.wire.buffer import BUSY, FORGET
 from router.wire.client import Client
 from router.wire.client_socket import HEAD, ClientSocket
 from router.wire.date import DateLine
+from router.wire.places import BOUNDLESS, Places
 from router.wire.poller import Poller
 from router.wire.preface import Preface
 from router.wire.tls import Certificate, TlsSocket
@@ -32,12 +33,15 @@ class Times:
     idle: float = 75.0  # between requests
     flush: float = 30.0  # to take some more of the last answer
     linger: float = 2.0  # to close after it
+    rest: float = 1.0  # to be idle, before the connection may be closed for another one's sake
 
 
 class Clients:
     """The open client connections."""
 
-    def __init__(self, board: Switchboard, poller: Poller, meters: Meters, limits: Limits, times: Times) -> None:
+    def __init__(
+        self, board: Switchboard, poller: Poller, meters: Meters, limits: Limits, times: Times, most: int = BOUNDLESS
+    ) -> None:
         self.board = board
         self.poller = poller
         self.meters = meters
@@ -51,6 +55,7 @@ class Clients:
         self.date = DateLine()
         self.open: set[Client] = set()
         self.prefaces: set[Preface] = set()
+        self.places = Places(self, most)
         self._forget_at = 0.0
         self.outbox: list[ClientSocket] = []  # answers written in this turn of the poller
         poller.send_by(self.outbox, self.send)
@@ -81,6 +86,8 @@ class Clients:
         self.open.discard(client)
         self.meters.gone()
         self.poller.close_socket(client.sock)
+        if self.places.waiting:
+            self.places.freed()
 
     def send(self) -> None:
         """Send what clients have in `out`, and what is put into the outbox meanwhile. Who was closed has nothing."""
@@ -109,6 +116,7 @@ class Clients:
             self._forget_at = now + FORGET
             for client in self.open:
                 client.forget()
+        self.places.swept()
         for preface in [preface for preface in self.prefaces if now >= preface.due]:
             preface.abort()
         if self.certificate is not None:
@@ -144,9 +152,21 @@ class Listener:
 
     def on_event(self, events: int) -> None:
         """Accept who waits."""
+        places = self.clients.places
+        if places.full():
+            self._accept_for_another()
+            return
         for _ in range(_AT_ONCE):
-            if not self._accept_one():
+            if not self._accept_one() or places.full():
                 return
+
+    def _accept_for_another(self) -> None:
+        """All places are taken. One at each event, which says that somebody waits: nobody has to go in vain."""
+        if self.clients.places.clear_one():
+            self._accept_one()
+        else:
+            self._rest()
+            self.clients.places.waiting.add(self)
 
     def accept_all(self) -> None:
         """Accept all who wait, however many, before `close`: the kernel resets those who are left in the backlog."""
@@ -162,7 +182,8 @@ class Listener:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._rest(error)
+            self._rest()
+            self._tell(error)
             return False
         self._told = False
         sock.setblocking(False)
@@ -171,16 +192,19 @@ class Listener:
         self.clients.add(sock, address[0] if self._tcp else "127.0.0.1")
         return True
 
-    def _rest(self, error: OSError) -> None:
-        """We are out of descriptors, or of memory: who waits stays in the backlog, and asking again at once would only spin."""
+    def _rest(self) -> None:
+        """Out of places, descriptors or memory: who waits stays in the backlog, and asking again at once would only spin."""
         self.resting = True
         self.clients.poller.change(self.sock.fileno(), 0)
+
+    def _tell(self, error: OSError) -> None:
         if not self._told:
             self._told = True
             log.error("cannot accept connections: %s; those who wait are asked in again four times a second", error)
 
     def resume(self) -> None:
-        """Try again, if there was something amiss. Called every quarter of a second."""
+        """Try again, if there was something amiss. Called every quarter of a second, and when a place becomes free."""
+        self.clients.places.waiting.discard(self)
         if self.resting:
             self.resting = False
             self.clients.poller.change(self.sock.fileno(), READ)
@@ -190,4 +214,5 @@ class Listener:
 
     def close(self) -> None:
         """Accept nobody any more."""
+        self.clients.places.waiting.discard(self)
         self.clients.poller.close_socket(self.sock)

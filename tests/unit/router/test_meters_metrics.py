@@ -100,6 +100,19 @@ def test_a_dead_workers_counters_stay_and_its_gauges_go() -> None:
     assert not any("hello" in key for key in scrape(metrics))
 
 
+def test_the_bound_on_clients_is_that_of_the_workers_that_live() -> None:
+    metrics = RouterMetrics()
+    for name in ("w1", "w2"):
+        buffer, counted = book()
+        counted.bounded(100)
+        counted.evicted()
+        metrics.join(name, buffer)
+    limit, evicted = ("cloudbase_router_client_connections_limit",), ("cloudbase_router_client_evicted_total",)
+    assert [scrape(metrics)[one] for one in (limit, evicted)] == [200, 2]
+    metrics.leave("w1")
+    assert [scrape(metrics)[one] for one in (limit, evicted)] == [100, 2]
+
+
 def test_words_that_were_never_counted_have_no_series() -> None:
     metrics = RouterMetrics()
     buffer, counted = book()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from router.__main__ import parse, static_route
+from router.listening import room_for_clients
 from router.model import Endpoint, RouteKey
 from router.networks import membership
 from router.options import BadSetting
@@ -77,6 +79,17 @@ def test_a_router_may_have_as_many_connections_as_the_system_allows() -> None:
         "assert resource.getrlimit(kind) == (most, most), resource.getrlimit(kind)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "clients"),
+    [(resource.RLIM_INFINITY, 1 << 20), (1 << 20, 524_224), (20_000, 9_936), (1024, 448), (256, 112), (2, 1)],
+)
+def test_every_client_may_have_a_descriptor_for_its_way_to_a_function_and_some_are_left(
+    descriptors: int, clients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, resource.RLIM_INFINITY))
+    assert room_for_clients() == clients
 
 
 def test_a_worker_imports_no_framework_no_client_and_no_kubernetes() -> None:
