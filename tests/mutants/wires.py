@@ -227,7 +227,7 @@ WIRES = (
     Defect("a bound on clients that nobody holds", PLACE, ">= self.most", ">= self.most + 9", (BOUND,)),
     Defect("a client that has to go inside a request", CLIENT, "if self.state != HEAD or self.begun", "if self.begun", (PLACES,)),
     Defect("a client that has to go in vain", LISTENER, "self._accept_one() or places.full()", "self._accept_one()", (BOUND,)),
-    Defect("a look at all clients for each that comes", PLACE, "self._looked = True", "pass", (PLACES,)),
+    Defect("a client that has to go while its next request comes", PLACE, " - self._clients.times.rest", "", (PLACES,)),
     Defect(
         "a listener that does not hear of a free place",
         LISTENER,
