@@ -37,12 +37,18 @@ def gone(pids: list[int]) -> bool:
     """All of them, within patience."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        if not any(
-            Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() for pid in pids
-        ):
+        if not any(alive(pid) for pid in pids):
             return True
         time.sleep(0.01)
     return False
+
+
+def alive(pid: int) -> bool:
+    """It is there, and no zombie. It may end while its file is being read: then there is nothing to read."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Router:
