@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("router")
 
 BOUNDLESS: Final = 1 << 30
-_AT_ONCE: Final = (
-    1024  # of the longest idle, found in one look at all: so many newcomers can take another's place in a quarter of a second
-)
+_AT_ONCE: Final = 1024  # of the longest idle, found in one look at all, for the newcomers of a quarter of a second
 _TELL: Final = 60.0  # seconds between two lines of the log that say the same
 
 
