@@ -224,10 +224,11 @@ class Client(ClientAnswers):
         elif state == FULL and self.exchange.client_closing():
             self.closing = True
             self._set(self.events & ~READ)
-        elif self.out and self.exchange.state == IDLE:  # it asks for nothing more, but is still taking its answer
+        elif self.out and state not in _ASKED:  # it asks for nothing more, but is still taking its answer
             self.closing = True
             self._set(self.events & ~READ)
-            self._linger()
+            if not self.buf:  # else it had asked before it ended: begun when the present answer is out
+                self._linger()
         else:
             self.abort()
 

@@ -73,7 +73,7 @@ WIRES = (
     Defect(
         "the last bytes of an answer behind a FIN",
         CLIENT,
-        "        elif self.out and self.exchange.state == IDLE:",
+        "        elif self.out and state not in _ASKED:",
         "        elif False:",
         (WIRE,),
     ),

@@ -161,6 +161,41 @@ def test_a_fin_behind_an_answer_that_did_not_go_out_yet_does_not_cost_it() -> No
     memory.close()
 
 
+def test_what_was_asked_before_a_fin_is_answered_although_it_is_seen_while_an_answer_is_still_being_taken() -> None:
+    memory = Memory()
+    client = memory.connect(room=10)
+    client.inbox.append(GET * 3)
+    memory.run()
+    function = memory.pool.opened[0]
+    function.outbox.clear()
+    function.inbox.append(FINE)
+    client.fin = True
+    turn(memory, (function, READ), (client, READ))
+    others = Scripted(memory, [FINE])
+    got = b""
+    while client.outbox:
+        got += bytes(client.outbox)
+        client.outbox.clear()
+        memory.run(others)
+    assert got == FINE * 3
+    assert client.closed
+    memory.close()
+
+
+def test_a_fin_that_cancels_leaves_nothing_to_be_sent_of_what_it_cancelled() -> None:
+    memory = Memory()
+    memory.put("f:1", client_abort="fin")
+    client = memory.connect(room=10)
+    client.inbox.append(GET * 2)
+    memory.run()
+    function = memory.pool.opened[0]
+    function.inbox.append(FINE[:-1])
+    client.fin = True
+    turn(memory, (function, READ), (client, READ))
+    assert client.closed and function.closed
+    memory.close()
+
+
 def test_an_error_behind_an_answer_that_did_not_go_out_yet_stays_behind_it() -> None:
     memory = Memory()
     client, idle = answered(memory)
