@@ -13,7 +13,7 @@ export PIP_CACHE_DIR ?= $(CURDIR)/.cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run venv compile test test-fast test-compiled bench loadtest fuzz mutants check lint types imports docs format lock clean
+.PHONY: help run venv compile test test-fast test-compiled bench loadtest fuzz chaos mutants check lint types imports docs format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ $(STAMP): requirements/lock.txt requirements/uv.txt pyproject.toml
 compile: $(STAMP) ## Compile the router's hot modules with mypyc (needs a C compiler; never required)
 	@$(BIN)/python -m router.compile
 
-test test-fast fuzz mutants: export CLOUDBASE_PLAIN := 1
+test test-fast fuzz chaos mutants: export CLOUDBASE_PLAIN := 1
 
 test: $(STAMP) ## Run the whole local suite (no root, no cluster, under 5 minutes on 2 cores)
 	@$(BIN)/pytest -q $(TWO) -m "not cluster"
@@ -70,6 +70,9 @@ fuzz: $(STAMP) ## Fuzz the data plane for TIME seconds (600); findings stay in .
 	@$(FUZZ)/bin/pip install --quiet h11 hypothesis
 	@$(FUZZ)/bin/pip install --quiet --only-binary=:all: atheris || echo "atheris has no wheel for this machine: Hypothesis mutates instead"
 	@$(FUZZ)/bin/python -m tests.fuzz $(TIME) .cache/fuzz
+
+chaos: $(STAMP) ## Let clients, functions and the network do anything for TIME seconds (600); a failure is told step by step (ARGS=SEED)
+	@$(BIN)/python -m tests.chaos $(TIME) $(ARGS)
 
 mutants: $(STAMP) ## Plant known defects in copies of the tree, one at a time: a test must catch each (ARGS="gate.py" for some)
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -290,11 +290,12 @@ class Memory:
 
     def present(self) -> tuple[int, int]:
         """In flight and waiting."""
-        revisions = [r for live in self.board.table.called.values() for r in (live.revisions or {}).values()]
+        lives = self.board.table.called.values()
+        revisions = [r for live in lives for r in (live.revisions or {}).values()]
         assert all(upstream.in_flight >= 0 for r in revisions for upstream in r.upstreams.all.values())
         busy = sum(r.gate.busy + r.gate.exempt for r in revisions)
-        assert busy == sum(upstream.in_flight for r in revisions for upstream in r.upstreams.all.values()) + len(
-            self.board.backing_off
+        assert busy == sum(upstream.in_flight for r in revisions for upstream in r.upstreams.all.values()) + sum(
+            one.live in lives for one in self.board.backing_off
         ), "a slot without a request, or a request without a slot"
         return busy, sum(r.gate.waiting for r in revisions)
 
