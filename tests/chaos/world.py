@@ -116,7 +116,7 @@ class World:
         """One thing happens."""
         draws = self.draws
         kind = draws.below(20)
-        if kind < 8:
+        if kind < 11:
             self.peer()
         elif kind < 16:
             self.note("turn")
@@ -162,20 +162,27 @@ class World:
             self.draws.pick(peers).act()
 
     def trouble(self) -> None:
-        """Somebody goes away who need not."""
+        """Somebody does what he need not."""
         draws = self.draws
         if self.may("idle end", 70):
-            idle = [far for far in self.fars if far.idle]
-            if idle:
-                draws.pick(idle).end(draws.chance(30))
+            self.end_idle()
         if self.may("routes", 60):
             self.reroute()
         if self.may("drain", 10):
             self.memory.clients.draining = True
-        if self.nears and self.may("client fin", 50):
-            draws.pick(self.nears).leave(False)
-        if self.nears and self.may("client reset", 50):
-            draws.pick(self.nears).leave(True)
+        for fault in ("client fin", "client reset"):
+            if self.nears and self.may(fault, 50):
+                draws.pick(self.nears).leave(fault == "client reset")
+                for far in self.fars:  # just as it gets its answer
+                    far.act()
+
+    def end_idle(self) -> None:
+        """An idle connection ends, just as it is wanted."""
+        idle = [far for far in self.fars if far.idle]
+        if idle:
+            self.draws.pick(idle).end(self.draws.chance(30))
+            for near in self.nears:
+                near.say()
 
     def reroute(self) -> None:
         """Other endpoints, or none, or no function at all."""
