@@ -53,6 +53,7 @@ def _excused(world: World, got: Got) -> bool:
         or ("time" in world.faults and status in (408, 502, 504))
         or (status == 502 and (world.unreachable or _harmed(world, ask)))
         or (status == 504 and (world.silent or world.unreachable))
+        or (status == 503 and world.limit and (world.silent or world.unreachable))  # who waits, would wait for too long
     )
 
 
@@ -74,7 +75,7 @@ def judge(world: World, near: Near) -> None:
         return
     got, asks = near.got, near.asks[: near.place] if near.left else near.asks
     if got and not got[-1].whole:
-        assert _harmed(world, got[-1].ask), f"a broken answer to {got[-1].ask.tag!r}"
+        assert _harmed(world, got[-1].ask) or _reset_for_another(world, near), f"a broken answer to {got[-1].ask.tag!r}"
     elif len(got) < len(asks):
         sock = near.sock
         assert _ended_early(world, near), (
@@ -84,12 +85,17 @@ def judge(world: World, near: Near) -> None:
 
 
 def _ended_early(world: World, near: Near) -> bool:
-    """The last answer may have been the last; or a RST told of one that broke off, which destroys what is on its way."""
+    """The last answer may have been the last, or one behind it broke off."""
     if world.memory.clients.draining:
         return True
     last = near.got[-1] if near.got else None
     if last and last.last and (last.ours or last.ask.final or last.ask.tag in world.early):
         return True
+    return _reset_for_another(world, near)
+
+
+def _reset_for_another(world: World, near: Near) -> bool:
+    """A RST told of an answer that broke off, and destroyed what was on its way before it."""
     return near.sock.was_reset and any(_harmed(world, ask) for ask in near.asks[len(near.got) : near.place + 1])
 
 
