@@ -43,6 +43,7 @@ WEBSOCKET = (
     b"GET %s HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT"  # with one nothing is added to a head
 CHUNKED = b"Transfer-Encoding: chunked"
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 
@@ -128,9 +129,9 @@ FIELDS = [
     Answer("Proxy-Authenticate stays here", "RFC 9110 11.7.1", head(b"Proxy-Authenticate: Basic", b"Content-Length: 0"), 200, b"",
            lacks=("proxy-authenticate",), reused=True),
     Answer("what stays here is not made up for by spaces", "RFC 9110 7.6.1",  # the head that goes on is as long as the one that came
-           head(b"TE: a", *(b"A%d:1" % n for n in range(7)), b"Content-Length: 5") + b"hello", 200, b"hello", lacks=("te",), reused=True),
+           head(DATE, b"TE: a", *(b"A%d:1" % n for n in range(7)), b"Content-Length: 5") + b"hello", 200, b"hello", lacks=("te",), reused=True),
     Answer("… nor in an answer that is not collected", "RFC 9110 7.6.1",
-           head(b"TE: a", *(b"A%d:1" % n for n in range(7)), b"Content-Length: 8000") + b"h" * 8000, 200, b"h" * 8000, lacks=("te",), reused=True),
+           head(DATE, b"TE: a", *(b"A%d:1" % n for n in range(7)), b"Content-Length: 8000") + b"h" * 8000, 200, b"h" * 8000, lacks=("te",), reused=True),
     Answer("Upgrade stays here", "RFC 9110 7.8", head(b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 0"), 200, b"",
            lacks=("upgrade",), reused=True),
     Answer("426 says to what", "RFC 9110 15.5.22",
