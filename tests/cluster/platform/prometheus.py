@@ -38,6 +38,10 @@ class Prometheus:
     address: str
     http: httpx2.AsyncClient  # one for all: making one takes a third of a second
 
+    async def ready(self) -> bool:
+        """Whether it answers queries: at first it listens and says 503."""
+        return bool((await self.http.get(f"http://{self.address}/-/ready")).status_code == 200)
+
     async def ask(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant query; Grafana's own variables mean everything, and what a slow machine may need."""
         asked = expression.replace("$__rate_interval", "5m").replace("$function", ".*")
@@ -75,8 +79,8 @@ async def _scraping(server: Prometheus, process: asyncio.subprocess.Process, fol
     while True:
         assert process.returncode is None, (folder / "prometheus.log").read_text()[-2000:]
         try:
-            if await server.ask("up == 1"):
+            if await server.ready() and await server.ask("up == 1"):
                 return
         except httpx2.TransportError:
-            pass  # it is starting
+            pass  # it does not listen yet
         await asyncio.sleep(0.2)
