@@ -166,6 +166,7 @@ class Exchange(Attempt):
         now = self.board.clock.now
         self.revision = revision
         self.released = now
+        self.state = CONNECTING  # it has a slot, so if it gives up now it has one to give back
         self._launch(self.held or b"", now)
 
     def unqueued(self, error: ProxyError, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 
 import pytest
@@ -11,6 +12,7 @@ from router.wire.upstream import UpstreamConnection
 from tests.chaos.__main__ import failure
 from tests.chaos.draws import Draws, shrink
 from tests.chaos.world import World
+from tests.fuzz.memory import Memory
 
 SEEDS = range(200)
 
@@ -51,3 +53,21 @@ def test_a_run_that_fails_is_made_short() -> None:
 
     assert fails([30, *range(10), 7, *range(10)])
     assert shrink([30, *range(10), 7, *range(10)], fails) == [1, 7]
+
+
+# what the runs found
+
+
+def test_a_waiter_whose_turn_comes_when_it_gives_up_connecting_gives_its_slot_back() -> None:
+    memory = Memory(patience={"reconnect": 5.0})
+    client = memory.connect()
+    memory.pool.refusing = errno.ECONNREFUSED
+    memory.feed(client, [b"GET /fn/f/x HTTP/1.1\r\nHost: h\r\n\r\n"])
+    memory.put()
+    memory.pass_time(6.0)
+    assert memory.present() == (0, 1)
+    memory.put("f:2")
+    memory.run()
+    assert client.outbox.startswith(b"HTTP/1.1 502 ")
+    assert memory.present() == (0, 0)
+    memory.close()
