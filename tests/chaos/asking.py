@@ -76,7 +76,7 @@ def draw_ask(draws: Draws, tag: bytes, faults: frozenset[str], last: bool) -> As
     ask.minor = 0 if last and not ask.chunked and draws.chance(20) else 1
     ask.expect = bool(ask.body and ask.minor) and draws.chance(15)
     ask.close = last and draws.chance(30)
-    ask.upgrade = last and not ask.body and ask.method == b"GET" and ask.function == b"f" and draws.chance(30)
+    ask.upgrade = last and not (ask.body or ask.chunked) and ask.method == b"GET" and ask.function == b"f" and draws.chance(30)
     _write(ask, draws)
     return ask
 
