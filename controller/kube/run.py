@@ -9,8 +9,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from starlette.routing import BaseRoute
 
@@ -68,7 +69,7 @@ async def serve(
             log.info("admin on %s, API server %s", name_of(admin_socket), client.access.server)
             gc.collect()
             gc.freeze()
-            await _until(stop, control, making.detach)
+            await work(stop, control.run(), making.detach, settings.drain_delay)
     log.info("stopped")
 
 
@@ -83,11 +84,17 @@ async def builds_of(client: Client, settings: BuildSettings | None) -> AsyncIter
         yield Builds(parts.builder, parts.sources, parts.builder.detach, parts.handover.routes, parts.builder.key)
 
 
-async def _until(stop: asyncio.Event, control: Control, detach: Callable[[], None]) -> None:
-    """Run until told to stop; the lease is given back at the end, and builds go on. Raises LostLease."""
-    running = asyncio.create_task(control.run(), name="control")
+async def work(stop: asyncio.Event, control: Coroutine[Any, Any, None], detach: Callable[[], None], delay: float) -> None:
+    """Run `control` until `delay` seconds after `stop`; the lease is given back at the end, and builds go on. Raises LostLease.
+
+    Kubernetes tells nodes that a pod ends while it tells the pod: for a moment they still send the API server's questions here,
+    and who could not ask refuses every Function.
+    """
+    running = asyncio.create_task(control, name="control")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        await asyncio.wait({running}, timeout=delay)
     stopping.cancel()
     detach()
     running.cancel()

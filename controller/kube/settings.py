@@ -36,6 +36,7 @@ class Settings:
     )
     webhooks_names: tuple[str, ...] = setting((), "other names or addresses that it calls them by; none = the Service's")
     webhooks_configuration: str = setting("cloudbase-controller", "name of both webhook configurations")
+    drain_delay: float = setting(0.0, "seconds that a stopping controller is not ready but still works and answers", 0)
     builds: int = setting(4, "builds at a time", 1)
     kept_revisions: int = setting(3, "proven revisions kept of a function beside those in use, to go back to", 0)
     grace_most: float = setting(900.0, "seconds that streams may keep a pod that is to end, whatever drainTimeout says")

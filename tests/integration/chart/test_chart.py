@@ -212,7 +212,7 @@ def snake(name: str) -> str:
             "controller", ControllerSettings,
             {
                 "kube_config", "kube_context", "namespaces", "url", "lease_namespace", "lease", "identity", "admin",
-                "webhooks", "webhooks_service", "webhooks_names", "webhooks_configuration",
+                "webhooks", "webhooks_service", "webhooks_names", "webhooks_configuration", "drain_delay",
             },
         ),
         (
@@ -250,6 +250,8 @@ def test_a_router_s_lease_is_the_one_that_its_role_names() -> None:
 def test_what_is_shut_down_has_the_time_that_it_is_given() -> None:
     router = only(render({"router": {"drain": {"delay": 0.5, "grace": 40.5}}}), "Deployment", "cloudbase-router")
     assert router["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 1 + 41 + 10
+    controller = only(render({"controller": {"drain": {"delay": 40.5}}}), "Deployment", "cloudbase-controller")
+    assert controller["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 41 + 30
 
 
 def test_several_routers_share_one_redis_and_one_has_none() -> None:
