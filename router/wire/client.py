@@ -317,7 +317,9 @@ class Client(ClientAnswers):
     def _overdue(self) -> None:
         if self.state == HEAD and self.begun:
             self._reject(HeadTimeout("The request head did not come to its end in time"))
-        elif self.out or self.state != HEAD:
+        elif self.out:  # a FIN could pass for the end of what it has not taken
+            self.cut()
+        elif self.state != HEAD:
             self.close()
         else:
             self.part()

@@ -1,10 +1,10 @@
-"""`make chaos`: runs of tests.chaos.world for so many seconds; the first that fails is made short and told step by step.
-
-python -m tests.chaos SECONDS [FIRST]        seeds from FIRST on (else from the clock); the same seed is always the same run
+"""`make chaos`: runs of the router's core with seeded faults; the first that fails is made short and told step by step. The
+same seed is always the same run.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 import traceback
@@ -45,8 +45,12 @@ def tell(seed: int, found: str, made: list[int]) -> None:
 
 def main() -> int:
     """1 when a run failed."""
-    end = time.monotonic() + int(sys.argv[1])
-    seed = first = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time()) * 1000
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("seconds", type=int, help="how long to go on")
+    parser.add_argument("first", type=int, nargs="?", help="the first seed; without it one from the clock")
+    given = parser.parse_args()
+    end = time.monotonic() + given.seconds
+    seed = first = int(time.time()) * 1000 if given.first is None else given.first
     while time.monotonic() < end:
         draws = Draws(seed)
         if found := failure(draws):

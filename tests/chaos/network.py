@@ -103,14 +103,14 @@ class Pool(MemoryPool):
 def turn(memory: Memory, draws: Draws, between: Callable[[], None]) -> bool:
     """One turn of the poller: some of the events there are, in any order, sent after some of them. False: there was none."""
     poller = memory.poller
-    ready = [(fd, poller.sockets[fd].ready(events)) for fd, (_, events) in poller.watched.items()]
-    ready = [(fd, events) for fd, events in ready if events]
+    ready = [(fd, poller.sockets[fd].ready(asked), asked) for fd, (_, asked) in poller.watched.items()]
+    ready = [each for each in ready if each[1]]
     some = bool(ready)
     while ready and not draws.chance(10):
-        fd, events = ready.pop(draws.below(len(ready)))
+        fd, events, asked = ready.pop(draws.below(len(ready)))
         if fd in poller.watched:
             if draws.chance(3):
-                events |= READ | WRITE & poller.watched[fd][1]
+                events |= asked & (READ | WRITE)
             poller.watched[fd][0].on_event(events)
         if draws.chance(10):
             between()

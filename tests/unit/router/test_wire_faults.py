@@ -57,15 +57,20 @@ def test_once_a_byte_was_taken_only_what_is_idempotent_is_sent_again(request_byt
     memory.close()
 
 
-def test_a_client_that_never_takes_its_last_answer_is_closed_after_the_flush_timeout() -> None:
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"], ids=["a length", "until the connection ends"])
+def test_a_client_that_never_takes_its_last_answer_is_reset_after_the_flush_timeout(version: bytes) -> None:
     memory = Memory(times=Times(flush=10.0))
     client = memory.connect(room=1000)
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50_000
-    memory.feed(client, [GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], Scripted(memory, [answer]))
+    framing = b"Content-Length: 50000" if version == b"HTTP/1.1" else b"Transfer-Encoding: chunked"
+    body = b"x" * 50_000 if version == b"HTTP/1.1" else b"c350\r\n" + b"x" * 50_000 + b"\r\n0\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + body
+    question = GET.replace(b"HTTP/1.1", version).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    memory.feed(client, [question], Scripted(memory, [answer]))
     memory.pass_time(9.0)
     assert not client.closed
     memory.pass_time(2.0)
     assert client.closed
+    assert client.was_reset, "what it has could pass for the whole answer"
     memory.close()
 
 
