@@ -57,6 +57,10 @@ class Wire(Socket):
                 self.lost = True
         super().close()
 
+    def state(self) -> tuple[object, ...]:
+        """As Socket.state: also what goes in vain is progress, and a send that takes nothing this time."""
+        return (*super().state(), self.sent, len(self.draws.made))
+
     # what the peer does
 
     def say(self, data: bytes) -> None:
